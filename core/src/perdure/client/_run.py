@@ -1,0 +1,127 @@
+"""Run: a handle to one instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from perdure import codec, events
+from perdure.client._send import send_event
+from perdure.errors import Failure, NotFound, OrchestrationError
+from perdure.records import CLOSED
+from perdure.spi import Head, NotModified
+
+if TYPE_CHECKING:
+    from perdure.authoring import Event, Orchestration
+    from perdure.hub import OpenHub
+    from perdure.ids import Key
+    from perdure.spi import Summary, Token
+
+__all__ = ["Run"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+LOOK_AGAIN_SECONDS = 20.0
+
+
+class Run(Generic[R]):
+    """One instance: made by `start` and `get`.
+
+    Attributes:
+        id: Instance id.
+    """
+
+    def __init__(
+        self, hub: OpenHub, key: Key, incarnation: str, definition: Orchestration[..., R] | None
+    ) -> None:
+        self.id: str = key
+        self._hub = hub
+        self._key = key
+        self._incarnation = incarnation
+        self._definition = definition
+
+    def __repr__(self) -> str:
+        return f"<run {self.id!r} in {self._hub.name}>"
+
+    async def summary(self) -> Summary:
+        """Read what a listing shows of it, fresh.
+
+        Raises:
+            NotFound: It was purged or replaced.
+        """
+        return (await self._read(None)).summary
+
+    async def result(self, *, timeout_seconds: float | None = None) -> R:
+        """Wait for the end and give the result.
+
+        Args:
+            timeout_seconds: How long to wait; None means for ever. The instance goes on either way.
+
+        Returns:
+            What the orchestration returned, by its annotation where the orchestration is known.
+
+        Raises:
+            OrchestrationError: It failed or was canceled; `failure` tells how.
+            TimeoutError: It has not ended in time.
+            NotFound: It was purged or replaced.
+        """
+        head = await self._ended(timeout_seconds)
+        records = head.records or (await self._read(None)).records
+        outcome = codec.decode_record(records[-1].data, where=f"{self.id}: its last record").decisions[-1]
+        match outcome:
+            case events.ExecutionCompleted(result):
+                return self._decoded(await self._hub.get_payload(self._key, result))
+            case events.ExecutionFailed(failure):
+                raise self._error(head.summary, failure)
+            case events.ExecutionCanceled(reason):
+                raise self._error(head.summary, Failure("perdure.Canceled", reason, retryable=False))
+            case _:
+                raise AssertionError(outcome)  # a closed history ends with its outcome (S6)
+
+    async def _ended(self, timeout_seconds: float | None) -> Head:
+        clock = self._hub.clock
+        until = None if timeout_seconds is None else clock.monotonic() + timeout_seconds
+        head = await self._read(None)
+        while head.summary.status not in CLOSED:
+            left = LOOK_AGAIN_SECONDS if until is None else min(LOOK_AGAIN_SECONDS, until - clock.monotonic())
+            if left <= 0:
+                raise TimeoutError(f"{self.id!r} is {head.summary.status} after {timeout_seconds:g} s; it goes on.")
+            await self._hub.changed(self._key, head.token, left)
+            head = await self._read(head)
+        return head
+
+    async def _read(self, known: Head | None) -> Head:
+        after, token = (known.version, known.token) if known is not None else (0, None)
+        head = await self._hub.store.read(self._key, after=after, known=token)
+        if isinstance(head, NotModified):
+            assert known is not None
+            return known
+        if not isinstance(head, Head) or head.summary.incarnation != self._incarnation:
+            raise NotFound(f"The instance {self.id!r} was purged or replaced.", instance_id=self.id)
+        return head
+
+    def _decoded(self, data: bytes) -> R:
+        if self._definition is not None:
+            return self._definition.decode_result(data)
+        result: R = msgspec.msgpack.decode(data)
+        return result
+
+    def _error(self, summary: Summary, failure: Failure) -> Exception:
+        return OrchestrationError(
+            f"Orchestration {summary.name!r} ({self.id}) {summary.status.lower()}: {failure}",
+            failure=failure,
+            name=summary.name,
+            instance_id=self.id,
+        )
+
+    async def send(self, event: Event[T] | str, value: T, *, event_id: str | None = None) -> None:
+        """Send an external event; see `Client.send`.
+
+        Args:
+            event: Which event; by its name, the payload is not checked here.
+            value: The payload.
+            event_id: Makes it count once however often it is sent; None makes one up.
+        """
+        await send_event(self._hub, await self.summary(), event, value, event_id)

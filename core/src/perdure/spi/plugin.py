@@ -1,0 +1,98 @@
+"""How a package offers backends: three pluggy hooks, and what a factory is given.
+
+A provider package names a module in its entry points, group `perdure`; functions of that module marked with
+`@provider` are its hooks:
+
+    [project.entry-points.perdure]
+    mine = "perdure_mine"
+
+    @perdure.spi.provider
+    def perdure_stores() -> Mapping[str, StoreFactory]:
+        return {"mine": MineStore}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from perdure.spi.clock import Clock, Entropy
+    from perdure.spi.commit import Committer
+    from perdure.spi.history import HistoryStore
+    from perdure.spi.queue import WorkQueue
+
+__all__ = ["Environment", "Hooks", "Location", "QueueFactory", "StoreFactory", "hook_spec", "provider"]
+
+PLUGIN_GROUP = "perdure"
+
+hook_spec = pluggy.HookspecMarker(PLUGIN_GROUP)
+provider = pluggy.HookimplMarker(PLUGIN_GROUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A hub's URL, taken apart: `scheme:path?option=value`.
+
+    Attributes:
+        url: As it was given; never holds a secret.
+        scheme: Lower case, without the colon.
+        path: Everything between the scheme and the question mark, percent-decoded, without a leading `//`.
+        options: The query part; a factory refuses the names it does not know and names the nearest.
+    """
+
+    url: str
+    scheme: str
+    path: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The hub's clock and entropy: everything that a provider may know of time and chance."""
+
+    clock: Clock
+    entropy: Entropy
+
+
+class StoreFactory(Protocol):
+    """Makes a store that is not opened yet: no I/O here."""
+
+    def __call__(self, location: Location, environment: Environment) -> HistoryStore: ...
+
+
+class QueueFactory(Protocol):
+    """Makes a queue that is not opened yet: no I/O here."""
+
+    def __call__(self, location: Location, environment: Environment) -> WorkQueue: ...
+
+
+class Hooks:
+    """What a plugin may implement, each optional."""
+
+    @hook_spec
+    def perdure_stores(self) -> Mapping[str, StoreFactory]:
+        """Offer stores: scheme → factory."""
+        raise NotImplementedError
+
+    @hook_spec
+    def perdure_queues(self) -> Mapping[str, QueueFactory]:
+        """Offer queues: scheme → factory."""
+        raise NotImplementedError
+
+    @hook_spec
+    def perdure_natural_queues(self) -> Mapping[str, str]:
+        """Say which queue URL goes with a store's scheme where only a store is named.
+
+        Values are templates: `{url}` is the store's own URL (a backend that is both), everything else is literal.
+        """
+        raise NotImplementedError
+
+    @hook_spec(firstresult=True)
+    def perdure_committer(self, store: HistoryStore, queue: WorkQueue, environment: Environment) -> Committer | None:
+        """Offer a committer for this pair, or None. Where nobody does, `OutboxCommitter` is used."""
+        raise NotImplementedError

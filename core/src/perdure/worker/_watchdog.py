@@ -1,0 +1,78 @@
+"""Ends turns that compute for too long: nothing else in the process can, they hold the event loop.
+
+A thread looks ten times per limit. A turn over the limit gets `TurnOverrun` thrown into it, again and again while it
+goes on, so that code which swallows it is still stopped; `Execution.overrun_requested` is set first, so that the turn
+is doomed wherever the exception lands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from perdure.replay import TurnOverrun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from perdure.replay import Execution
+
+__all__ = ["Watchdog"]
+
+_throw_into = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_throw_into.argtypes = (ctypes.c_ulong, ctypes.py_object)
+
+
+class Watchdog:
+    """Watches one turn at a time, of the thread that calls `watch`."""
+
+    def __init__(self, turn_seconds_max: float) -> None:
+        self._limit = turn_seconds_max
+        self._lock = threading.Lock()
+        self._watched: tuple[Execution, int, float] | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def watch(self, execution: Execution) -> Iterator[None]:
+        """Bound what runs inside to the limit of wall time."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._look, name="perdure-watchdog", daemon=True)
+            self._thread.start()
+        thread_id = threading.get_ident()
+        self._watched = (execution, thread_id, time.monotonic() + self._limit)
+        try:
+            yield
+        finally:
+            try:
+                self._forget(execution, thread_id)
+            except TurnOverrun:  # it arrived at the door; the next one is a tenth of the limit away
+                self._forget(execution, thread_id)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+
+    def _forget(self, execution: Execution, thread_id: int) -> None:
+        """End the watch; an exception that is under way is called back, or swallowed if it arrives just here."""
+        while self._watched is not None:
+            try:
+                with self._lock:
+                    self._watched = None
+                    if execution.overrun_requested:
+                        _throw_into(thread_id, ctypes.py_object())  # NULL calls it back
+            except TurnOverrun:
+                continue
+
+    def _look(self) -> None:
+        while not self._stopped.wait(self._limit / 10):
+            with self._lock:
+                if self._watched is None:
+                    continue
+                execution, thread_id, until = self._watched
+                if time.monotonic() > until:
+                    execution.overrun_requested = True
+                    _throw_into(thread_id, TurnOverrun)
