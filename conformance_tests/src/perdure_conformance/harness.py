@@ -54,14 +54,15 @@ class Harness(ABC):
 
     Attributes:
         moment: Shortest lease and delay, in seconds, that the backend keeps. Tests that wait wait for a few of them.
-        clock: What the clients shall be given. Give a virtual one together with `let_time_pass`.
-        entropy: What the clients shall be given.
+        time_is_virtual: `let_time_pass` takes no time, so tests may let days pass.
+        environment: Clock and entropy for the clients. A subclass with a virtual clock replaces it.
 
     Args:
         folder: A path of this test's own where nothing is yet; its parent is otherwise empty.
     """
 
     moment: float = 1.0
+    time_is_virtual: bool = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -143,6 +144,23 @@ class Harness(ABC):
             pytest.fail(f"A call has not ended within {within_seconds} seconds: {task.get_coro()!r}")
         return task.result()
 
+    def begin_receive(
+        self,
+        queue: WorkQueue,
+        name: QueueName,
+        *,
+        limit: int = 1,
+        lease_seconds: float = 60,
+        worker: str = "worker",
+        wait_seconds: float = PATIENCE_SECONDS,
+    ) -> asyncio.Task[list[Delivery]]:
+        """Start a receive beside the test."""
+        return self.begin(
+            queue.receive(
+                name, limit=limit, lease_seconds=lease_seconds, wait_seconds=wait_seconds, worker=WorkerId(worker)
+            )
+        )
+
     async def receive(
         self,
         queue: WorkQueue,
@@ -154,8 +172,8 @@ class Harness(ABC):
         wait_seconds: float = PATIENCE_SECONDS,
     ) -> list[Delivery]:
         """Receive once, letting time pass while it waits."""
-        call = queue.receive(
-            name, limit=limit, lease_seconds=lease_seconds, wait_seconds=wait_seconds, worker=WorkerId(worker)
+        call = self.begin_receive(
+            queue, name, limit=limit, lease_seconds=lease_seconds, worker=worker, wait_seconds=wait_seconds
         )
         return await self.finish(call, within_seconds=wait_seconds + PATIENCE_SECONDS)
 
@@ -173,9 +191,7 @@ class Harness(ABC):
         """Receive `count` messages that must be there or come soon, in as many calls as it takes."""
         found: list[Delivery] = []
         while len(found) < count:
-            more = await self.receive(
-                queue, name, limit=count - len(found), lease_seconds=lease_seconds, worker=worker
-            )
+            more = await self.receive(queue, name, limit=count - len(found), lease_seconds=lease_seconds, worker=worker)
             assert more, f"{name}: {count} messages were expected, there were {len(found)}"
             found += more
         return found

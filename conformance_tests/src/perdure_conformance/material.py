@@ -64,15 +64,15 @@ def creation(
     turn_id: str = "create",
     record: bytes = b"created",
     expected: int = 0,
-    version: int | None = None,
+    becomes: int | None = None,
     **fields: Any,
 ) -> Append:
-    """Give the first record of an instance."""
+    """Give the first record of an instance; it `becomes` a version, by default the next one."""
     return Append(
         key=key,
         turn_id=turn_id,
         record=record,
-        version=expected + 1 if version is None else version,
+        version=expected + 1 if becomes is None else becomes,
         expected=expected,
         summary=summary(key, incarnation, **fields),
         create=True,
@@ -86,15 +86,15 @@ def addition(
     turn_id: str | None = None,
     record: bytes = b"turn",
     incarnation: str = "first",
-    version: int | None = None,
+    becomes: int | None = None,
     **fields: Any,
 ) -> Append:
-    """Give a further record of an instance."""
+    """Give a further record of an instance; it `becomes` a version, by default the next one."""
     return Append(
         key=key,
         turn_id=f"turn-after-{expected}" if turn_id is None else turn_id,
         record=record,
-        version=expected + 1 if version is None else version,
+        version=expected + 1 if becomes is None else becomes,
         expected=expected,
         summary=summary(key, incarnation, **fields),
     )

@@ -6,12 +6,14 @@ Taking apart must not fail, whatever an exception does in its own `__str__`, and
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
 
 from perdure.errors import ActivityError, Failure, NonRetryable, OrchestrationError
 
-__all__ = ["capture", "describe"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["capture", "describe", "members_of", "type_name"]
 
 MESSAGE_CHARACTERS_MAX = 4_096
 TRACEBACK_CHARACTERS_MAX = 16_384
@@ -73,11 +75,17 @@ class _Capture:
         return self.take(error, depth=depth + 1)
 
     def _members(self, error: BaseException, depth: int) -> Iterator[Failure]:
-        if isinstance(error, BaseExceptionGroup):
-            for member in islice(error.exceptions, MEMBERS_MAX):
-                failure = self._follow(member, depth)
-                if failure is not None:
-                    yield failure
+        for member in members_of(error)[:MEMBERS_MAX]:
+            failure = self._follow(member, depth)
+            if failure is not None:
+                yield failure
+
+
+def members_of(error: BaseException) -> tuple[BaseException, ...]:
+    """Give the members of an exception group; nothing for any other error."""
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions
 
 
 def type_name(kind: type) -> str:
@@ -110,10 +118,12 @@ def _traceback(error: BaseException) -> str:
 
 
 def _notes(error: BaseException) -> tuple[str, ...]:
-    notes = getattr(error, "__notes__", None)
+    notes: Any = getattr(error, "__notes__", None)
     if not isinstance(notes, list | tuple):
         return ()
-    return tuple(_cut(note, MESSAGE_CHARACTERS_MAX) for note in notes[:NOTES_MAX] if isinstance(note, str))
+    return tuple(
+        _cut(note, MESSAGE_CHARACTERS_MAX) for note in cast("list[object]", notes)[:NOTES_MAX] if isinstance(note, str)
+    )
 
 
 def _cut(text: str, length_max: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,8 @@ from perdure import events
 from perdure.replay import Execution
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from perdure.authoring import Orchestration
     from perdure.commands import Command
 
@@ -34,7 +35,12 @@ class Instance:
         definition = self.definition
         return self.feed(
             events.ExecutionStarted(
-                name=definition.name, input=payload, seed=7, created_at=EPOCH, version=definition.version, tags={"a": "b"}
+                name=definition.name,
+                input=payload,
+                seed=7,
+                created_at=EPOCH,
+                version=definition.version,
+                tags={"a": "b"},
             )
         )
 

@@ -4,13 +4,15 @@ import asyncio
 import functools
 import inspect
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from perdure.authoring import Activity, Retry, activity, activity_info
 from perdure.errors import Misuse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 
 @activity
@@ -51,6 +53,11 @@ async def test_a_call_runs_when_it_is_awaited_and_not_before() -> None:
     assert seen == ["a"]
 
 
+def test_a_call_that_is_never_awaited_is_a_warning_with_its_name() -> None:
+    with pytest.warns(RuntimeWarning, match="activity 'double' was never awaited"):
+        double(1)
+
+
 async def test_an_error_of_the_function_reaches_the_caller_outside_as_it_is() -> None:
     @activity
     def fail() -> None:
@@ -61,7 +68,13 @@ async def test_an_error_of_the_function_reaches_the_caller_outside_as_it_is() ->
 
 
 def test_options_have_the_defaults_of_the_reference() -> None:
-    assert (double.name, double.queue, double.retry, double.timeout, double.raises) == ("double", "default", None, 0, ())
+    assert (double.name, double.queue, double.retry, double.timeout, double.raises) == (
+        "double",
+        "default",
+        None,
+        0,
+        (),
+    )
 
 
 def test_options_given_at_decoration_are_kept() -> None:
@@ -78,7 +91,10 @@ def test_it_looks_like_its_function() -> None:
     assert double.fn(3).close() is None
     assert double.__doc__ == "Twice as much."
     assert double.__name__ == "double"
-    assert str(inspect.signature(notify)) == "(invoice: 'str', /, to: 'str' = 'all', *, urgent: 'bool' = False) -> 'list[object]'"
+    assert (
+        str(inspect.signature(notify))
+        == "(invoice: 'str', /, to: 'str' = 'all', *, urgent: 'bool' = False) -> 'list[object]'"
+    )
     assert "'tell'" in repr(notify)
     assert "test_activity.py:" in repr(notify)
 
@@ -95,7 +111,7 @@ def test_options_gives_a_copy_and_changes_only_what_is_given() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: double(), "missing 1 required positional argument: 'number'"),
+        (lambda: double(*()), "missing 1 required positional argument: 'number'"),
         (lambda: double(1, 2), "takes 1 positional argument but 2 were given"),
         (lambda: double(1, other=2), "unexpected keyword argument 'other'"),
         (lambda: notify(invoice="x"), "positional-only"),
@@ -146,7 +162,7 @@ async def test_an_activity_awaited_without_a_worker_has_an_info_of_its_own() -> 
         activity_info()
 
 
-# ---- what cannot be an activity ----------------------------------------------------------------------------------------
+# ---- what cannot be an activity --------------------------------------------------------------------------------------
 
 
 def refusal(decorate: Callable[[], Any]) -> str:
@@ -224,7 +240,9 @@ def test_a_timeout_out_of_range_is_refused_with_its_value(timeout: Any) -> None:
     message = refusal(lambda: activity(timeout=timeout)(double.fn))
 
     assert f"timeout={timeout!r}" in message
-    assert message == refusal(lambda: double.options(timeout=timeout)).replace("double.options()", "@activity on double")
+    assert message == refusal(lambda: double.options(timeout=timeout)).replace(
+        "double.options()", "@activity on double"
+    )
 
 
 @pytest.mark.parametrize("retry", [3, "often", Retry])
@@ -253,7 +271,7 @@ def test_an_exception_group_cannot_be_declared() -> None:
     assert "ExceptionGroup" in refusal(lambda: activity(raises=[ExceptionGroup])(double.fn))
 
 
-# ---- decorated functions -----------------------------------------------------------------------------------------------
+# ---- decorated functions ---------------------------------------------------------------------------------------------
 
 
 def traced(fn: Callable[..., Coroutine[Any, Any, Any]]) -> Any:

@@ -19,12 +19,13 @@ class Payment:
 
 
 annotated: Event[Payment] = Event("annotated")
-quoted: Event["Payment"] = Event("quoted")
+quoted: Event["Payment"] = Event("quoted")  # noqa: UP037 - text inside an annotation that is text.
 final: Final[Event[int]] = Event("final")
 optional: Event[Payment | None] = Event("optional")
 early: Event[Later] = Event("early")
 given = Event("given", Payment)
 subscripted = Event[Payment]("subscripted")
+subscripted_text = Event["Later"]("subscripted_text")
 bare: Event = Event("bare")  # type: ignore[type-arg]
 free: Event[Any] = Event("free")
 unseen: Event[Unseen] = Event("unseen")
@@ -36,6 +37,14 @@ class Later:
     number: int
 
 
+@dataclass
+class Price:
+    amount: Unseen
+
+
+unseen_inside: Event[Price] = Event("unseen_inside")
+
+
 class Signals:
     approval: ClassVar[Event[Payment]] = Event("approval")
 
@@ -45,18 +54,19 @@ class Signals:
 )
 def test_the_type_is_found_wherever_it_is_written(event: Event[Payment]) -> None:
     assert event.decode(event.encode(Payment(3))) == Payment(3)
-    with pytest.raises(Misuse, match=f"The payload of event '{event.name}' does not fit .*`payload.amount`"):
+    with pytest.raises(Misuse, match=rf"The payload of event '{event.name}' does not fit .*`payload\.amount`"):
         event.encode(Payment("three"))  # type: ignore[arg-type]
 
 
 def test_a_final_event_has_its_type() -> None:
     assert final.decode(final.encode(3)) == 3
-    with pytest.raises(Misuse, match="does not fit int: .* The value is 'x'"):
+    with pytest.raises(Misuse, match=r"does not fit int: .* The value is 'x'"):
         final.encode("x")  # type: ignore[arg-type]
 
 
 def test_a_type_may_be_defined_after_the_event() -> None:
     assert early.decode(early.encode(Later(3))) == Later(3)
+    assert subscripted_text.decode(subscripted_text.encode(Later(3))) == Later(3)
 
 
 @pytest.mark.parametrize("event", [bare, free], ids=lambda event: str(event.name))
@@ -78,6 +88,11 @@ def test_a_type_that_only_checkers_see_is_refused_at_the_first_use_with_its_name
         unseen.encode(1)  # type: ignore[arg-type]
 
 
+def test_a_type_whose_own_fields_cannot_be_resolved_is_refused_at_the_first_use_with_the_name() -> None:
+    with pytest.raises(Misuse, match="event 'unseen_inside' cannot be resolved: name 'Unseen' is not defined"):
+        unseen_inside.encode(1)  # type: ignore[arg-type]
+
+
 def test_a_type_that_cannot_be_recorded_is_refused_with_its_name() -> None:
     with pytest.raises(Misuse, match="The payload of event 'unsupported' is annotated complex"):
         unsupported.encode(1j)
@@ -97,9 +112,14 @@ async def test_awaiting_outside_an_orchestration_is_refused() -> None:
         await annotated()
 
 
+def test_a_wait_that_is_never_awaited_is_a_warning_with_its_name() -> None:
+    with pytest.warns(RuntimeWarning, match="event 'annotated' was never awaited"):
+        annotated()
+
+
 def test_a_payload_of_json_becomes_the_type() -> None:
     assert annotated.convert({"amount": 3}) == Payment(3)
-    with pytest.raises(Misuse, match="`payload.amount`"):
+    with pytest.raises(Misuse, match=r"`payload\.amount`"):
         annotated.convert({"amount": "x"})
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from perdure.authoring import Orchestration, Retry, activity, orchestration
-from perdure.errors import Misuse, SubOrchestrationError, Failure
+from perdure.errors import Failure, Misuse, SubOrchestrationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 
 @activity
@@ -72,6 +74,11 @@ def test_an_input_that_does_not_fit_is_refused_before_anything_is_recorded() -> 
     call.close()
 
 
+def test_a_call_that_is_never_awaited_is_a_warning_with_its_name() -> None:
+    with pytest.warns(RuntimeWarning, match="orchestration 'invoicing' was never awaited"):
+        invoicing(1)
+
+
 def test_a_wrong_arity_raises_at_the_call() -> None:
     with pytest.raises(TypeError, match=r"invoicing\(\) missing 1 required positional argument: 'order'"):
         invoicing()  # type: ignore[call-arg]
@@ -107,7 +114,7 @@ def test_a_declared_failure_becomes_its_class() -> None:
     assert isinstance(error.__cause__, SubOrchestrationError)
 
 
-# ---- what cannot be an orchestration -----------------------------------------------------------------------------------
+# ---- what cannot be an orchestration ---------------------------------------------------------------------------------
 
 
 def refusal(decorate: Callable[[], Any]) -> str:

@@ -58,9 +58,7 @@ def test_an_orchestration_of_a_version_is_exactly_that_one() -> None:
 
 def test_numbers_in_versions_count_as_numbers() -> None:
     versions = ["2.10", "1", "2.9", "2", "v1", "10-beta", "10"]
-    registry = Registry(
-        orchestration(name="o", version=version)(invoicing.fn) for version in [*versions]
-    )
+    registry = Registry(orchestration(name="o", version=version)(invoicing.fn) for version in [*versions])
 
     ordered = [one.version for one in registry.orchestrations()]
     assert ordered == ["v1", "1", "2", "2.9", "2.10", "10", "10-beta"]
@@ -147,7 +145,7 @@ def test_a_module_is_searched_for_its_definitions_in_order_and_once_each() -> No
     assert collect(module) == [invoicing, issue]
 
 
-# ---- the version of the code -------------------------------------------------------------------------------------------
+# ---- the version of the code -----------------------------------------------------------------------------------------
 
 SOURCE = """
 from perdure.authoring import Registry, activity, orchestration
@@ -183,7 +181,34 @@ def test_the_code_version_is_the_same_in_every_process_and_wherever_the_code_sta
 
 
 def test_the_code_version_changes_with_a_constant_and_with_a_name_in_nested_code() -> None:
-    assert len({version_of(), version_of(argument="5"), version_of(argument="order.id"), version_of(argument="order.no")}) == 4
+    assert (
+        len({version_of(), version_of(argument="5"), version_of(argument="order.id"), version_of(argument="order.no")})
+        == 4
+    )
+
+
+def test_the_code_version_changes_with_a_member_of_a_set() -> None:
+    async def one(order: str) -> bool:
+        return order in {"a", "b"}
+
+    async def other(order: str) -> bool:
+        return order in {"a", "c"}
+
+    assert (
+        Registry([orchestration(name="o")(one)]).code_version != Registry([orchestration(name="o")(other)]).code_version
+    )
+
+
+def test_the_code_version_changes_with_an_operator() -> None:
+    async def one(order: int) -> int:
+        return order + order
+
+    async def other(order: int) -> int:
+        return order - order
+
+    assert (
+        Registry([orchestration(name="o")(one)]).code_version != Registry([orchestration(name="o")(other)]).code_version
+    )
 
 
 def test_the_code_version_does_not_change_with_an_activity() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypedDict, Unpack
@@ -24,8 +25,11 @@ def pack(*values: object) -> bytes:
     return msgspec.msgpack.encode(values)
 
 
+FIVE = Order(5)
+
+
 def everything(
-    a: int, b: Order = Order(5), /, c: str = "c", *rest: float, d: bytes, e: bool = True, **more: list[int]
+    a: int, b: Order = FIVE, /, c: str = "c", *rest: float, d: bytes, e: bool = True, **more: list[int]
 ) -> None: ...
 
 
@@ -44,7 +48,9 @@ def test_defaults_are_recorded_with_the_call() -> None:
     assert msgspec.msgpack.decode(EVERYTHING.encode_args(1, d=b"")) == [1, {"amount": 5}, "c", [], b"", True, {}]
 
 
-@given(st.integers(-5, 5), st.lists(st.floats(allow_nan=False)), st.dictionaries(st.text(min_size=1), st.lists(st.just(1))))
+@given(
+    st.integers(-5, 5), st.lists(st.floats(allow_nan=False)), st.dictionaries(st.text(min_size=1), st.lists(st.just(1)))
+)
 def test_any_call_is_read_back_as_it_was_made(a: int, rest: list[float], more: dict[str, list[int]]) -> None:
     named = {name: value for name, value in more.items() if name not in {"d", "e", "c"}}
 
@@ -56,7 +62,7 @@ def test_any_call_is_read_back_as_it_was_made(a: int, rest: list[float], more: d
 
 def test_parameters_without_annotations_take_anything_plain() -> None:
     @activity
-    def free(a, b=None, *c, **d): ...
+    def free(a, b=None, *c, **d): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN202
 
     assert free.decode_args(free.encode_args(1, "b", [2], d={"e": None})) == ((1, "b", [2]), {"d": {"e": None}})
 
@@ -87,7 +93,7 @@ def test_keywords_may_be_described_by_a_typed_dict() -> None:
     resized = activity(resize)
 
     assert resized.decode_args(resized.encode_args(size=3)) == ((), {"size": 3})
-    with pytest.raises(Misuse, match="options.size"):
+    with pytest.raises(Misuse, match=r"options\.size"):
         resized.encode_args(size="big")
 
 
@@ -106,7 +112,7 @@ def test_a_function_that_never_returns_may_say_so() -> None:
     assert leave.decode_result(leave.encode_result(None)) is None
 
 
-# ---- a signature that changes while instances run ----------------------------------------------------------------------
+# ---- a signature that changes while instances run --------------------------------------------------------------------
 
 
 def test_a_parameter_with_a_default_may_be_added_at_the_end() -> None:
@@ -117,6 +123,20 @@ def test_a_parameter_with_a_default_may_be_added_at_the_end() -> None:
     def new(a: int, b: str = "b", *, c: list[int] | None = None) -> None: ...
 
     assert new.decode_args(old.encode_args(1)) == ((1, "b"), {"c": None})
+
+
+def test_a_parameter_for_all_the_rest_may_be_added_at_the_end() -> None:
+    @activity
+    def old(a: int) -> None: ...
+
+    @activity
+    def more(a: int, *rest: int) -> None: ...
+
+    @activity
+    def most(a: int, *rest: int, **named: int) -> None: ...
+
+    assert more.decode_args(old.encode_args(1)) == ((1,), {})
+    assert most.decode_args(old.encode_args(1)) == ((1,), {})
 
 
 def test_each_reader_gets_the_default_itself_as_a_plain_call_does() -> None:
@@ -155,7 +175,7 @@ def test_values_without_a_parameter_are_refused_rather_than_dropped() -> None:
 
 def test_a_parameter_that_changed_its_type_is_named() -> None:
     with pytest.raises(Misuse, match=r"Parameter 'b' of everything\(\) does not fit Order: .*`b.amount`"):
-        EVERYTHING.decode_args(pack(1, {"amount": "x"}, "c", [], b"", True, {}))
+        EVERYTHING.decode_args(pack(1, {"amount": "x"}, "c", [], b"", True, {}))  # noqa: FBT003 - recorded values.
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x81\x01\x02", pack(1)[:-1], pack(1) + b"\x00"])
@@ -165,14 +185,13 @@ def test_what_is_no_array_of_arguments_is_a_misuse(payload: bytes) -> None:
 
 
 @given(st.binary(max_size=30))
-def test_no_bytes_whatever_raise_anything_but_misuse(payload: bytes) -> None:
-    try:
-        EVERYTHING.decode_args(payload)
-    except Misuse as refused:
-        assert "everything()" in str(refused)
+def test_whatever_bytes_are_a_misuse_or_arguments_that_fit(payload: bytes) -> None:
+    with contextlib.suppress(Misuse):
+        args, _ = EVERYTHING.decode_args(payload)
+        assert type(args[0]) is int
 
 
-# ---- refusals ----------------------------------------------------------------------------------------------------------
+# ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 class Plain: ...
@@ -224,7 +243,7 @@ def test_a_default_that_does_not_fit_is_refused_at_decoration_with_its_parameter
         activity(work)
 
 
-# ---- annotations as text -----------------------------------------------------------------------------------------------
+# ---- annotations as text ---------------------------------------------------------------------------------------------
 
 
 @activity
@@ -258,5 +277,7 @@ def test_an_annotation_that_is_never_defined_is_refused_at_the_first_use_with_it
     def work(order: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     for use in (lambda: work.encode_args(1), lambda: work.decode_args(pack(1)), lambda: work.encode_result(None)):
-        with pytest.raises(Misuse, match=r"An annotation of work\(\) cannot be resolved: name 'Missing' is not defined"):
+        with pytest.raises(
+            Misuse, match=r"An annotation of work\(\) cannot be resolved: name 'Missing' is not defined"
+        ):
             use()

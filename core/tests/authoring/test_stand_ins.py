@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +21,9 @@ from perdure.authoring import (
     uuid4,
 )
 from perdure.errors import Misuse, NotInOrchestration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 INFO = ActivityInfo(
     name="charge",

@@ -59,6 +59,14 @@ def by_name(*, key: int) -> None: ...
 def only_rest(*rest: int) -> None: ...
 
 
+@activity
+def only_more(**more: int) -> None: ...
+
+
+@activity
+def with_rest(first: int = 0, *rest: int) -> None: ...
+
+
 NOON = "2024-05-06T12:00:00Z"
 
 
@@ -67,7 +75,11 @@ NOON = "2024-05-06T12:00:00Z"
     [
         # Rule 1: an object of parameter names.
         (one, {"order": {"amount": "1.5"}}, ((Order(Decimal("1.5")),), {})),
-        (several, {"order": {"amount": 1}, "at": NOON}, ((Order(Decimal(1)), datetime(2024, 5, 6, 12, tzinfo=UTC)), {"note": b""})),
+        (
+            several,
+            {"order": {"amount": 1}, "at": NOON},
+            ((Order(Decimal(1)), datetime(2024, 5, 6, 12, tzinfo=UTC)), {"note": b""}),
+        ),
         (settings, {"settings": {"a": 1}}, (({"a": 1},), {})),
         (everything, {"a": 1, "k": 5, "x": 1}, ((1, 2), {"k": 5, "x": 1.0})),
         (everything, {"a": 1, "b": 3}, ((1, 3), {"k": 0})),
@@ -75,9 +87,15 @@ NOON = "2024-05-06T12:00:00Z"
         (none, {}, ((), {})),
         (optional, {}, ((3,), {})),
         (only_rest, {}, ((), {})),
+        (only_more, {}, ((), {})),
+        (only_more, {"a": 1}, ((), {"a": 1})),
         (settings, {}, (({},), {})),
         # Rule 2: a list of positional arguments.
-        (several, [{"amount": 1, "tags": ["a"]}, NOON], ((Order(Decimal(1), {"a"}), datetime(2024, 5, 6, 12, tzinfo=UTC)), {"note": b""})),
+        (
+            several,
+            [{"amount": 1, "tags": ["a"]}, NOON],
+            ((Order(Decimal(1), {"a"}), datetime(2024, 5, 6, 12, tzinfo=UTC)), {"note": b""}),
+        ),
         (everything, [1, 2, str(UUID(int=3))], ((1, 2, UUID(int=3)), {"k": 0})),
         (only_rest, [1, 2], ((1, 2), {})),
         (none, [], ((), {})),
@@ -113,11 +131,11 @@ def test_json_for_a_pydantic_model_becomes_the_model() -> None:
     pydantic = pytest.importorskip("pydantic")
     item = pydantic.create_model("Item", name=(str, ...), at=(datetime, ...))
 
-    def buy(item, count=1): ...
+    def buy(what: Any, count: Any = 1) -> None: ...
 
-    buy.__annotations__ = {"item": item}
+    buy.__annotations__ = {"what": item}
     bought = activity(buy)
-    payload = json_input(bought, {"item": {"name": "tea", "at": NOON}, "count": 2})
+    payload = json_input(bought, {"what": {"name": "tea", "at": NOON}, "count": 2})
 
     assert bought.decode_args(payload) == ((item(name="tea", at=datetime(2024, 5, 6, 12, tzinfo=UTC)), 2), {})
 
@@ -127,7 +145,11 @@ def test_json_for_a_pydantic_model_becomes_the_model() -> None:
     [
         (one, {"amount": "many"}, r"Parameter 'order' of one\(\) does not fit Order: .*`order.amount`"),
         (one, None, "Parameter 'order' of one.* The value is None"),
-        (several, {"order": {"amount": 1}}, r"several\(\) missing 1 required positional argument: 'at'. The parameters are order: 'Order', at"),
+        (
+            several,
+            {"order": {"amount": 1}},
+            r"several\(\) missing 1 required positional argument: 'at'. The parameters are order: 'Order', at",
+        ),
         (several, [], "missing 2 required positional arguments"),
         (several, {}, "missing 2 required positional arguments"),
         (several, [1, 2, 3], "takes 2 positional arguments but 3 were given"),
@@ -135,6 +157,7 @@ def test_json_for_a_pydantic_model_becomes_the_model() -> None:
         (none, [1], "takes 0 positional arguments but 1 was given. The parameters are none"),
         (none, {"a": 1}, "takes 0 positional arguments but 1 was given"),
         (everything, {"b": 1}, "positional"),
+        (with_rest, {"rest": [1]}, "Parameter 'first' of with_rest"),
         (numbers, ["x"], r"`numbers\[0\]`"),
         (settings, {"a": "x"}, "Parameter 'settings'"),
     ],
@@ -144,7 +167,7 @@ def test_json_that_does_not_fit_is_refused_with_the_parameter(definition: Any, v
         json_input(definition, value)
 
 
-# ---- shown to people ---------------------------------------------------------------------------------------------------
+# ---- shown to people -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, Optional, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.authoring import activity
-from perdure.authoring._data import ValueCodec
+from perdure.authoring._data import ValueCodec, encoder
 from perdure.errors import Misuse
 
 
@@ -70,6 +71,7 @@ class Dog(msgspec.Struct, tag=True):
 
 ADDRESS = Address("Main", ["a", "b"])
 ORDER = Order(UUID(int=5), Decimal("1.10"), (ADDRESS,), Color.RED, Order(UUID(int=6), Decimal(0), ()))
+NAIVE = datetime(2024, 5, 6, 7, 8, 9, 1)  # noqa: DTZ001 - people have them.
 LATE = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
 
@@ -98,7 +100,7 @@ def round_trip(type_: Any, value: object) -> Any:
         (bytes, b"\x00\xff"),
         (bytearray, bytearray(b"ab")),
         (datetime, LATE),
-        (datetime, datetime(2024, 5, 6, 7, 8, 9, 1)),
+        (datetime, NAIVE),
         (date, date(2024, 5, 6)),
         (time, time(7, 8, 9, 1)),
         (timedelta, timedelta(days=2, microseconds=3)),
@@ -124,7 +126,7 @@ def round_trip(type_: Any, value: object) -> Any:
         (int | str | None, None),
         (int | str | None, "1"),
         (int | str | None, 1),
-        (Optional[Address], ADDRESS),
+        (Address | None, ADDRESS),
         (Sequence[int], [1, 2]),
         (Mapping[str, int], {"a": 1}),
         (Annotated[int, msgspec.Meta(ge=0)], 3),
@@ -160,7 +162,7 @@ def test_an_aware_datetime_comes_back_as_the_same_instant_in_utc() -> None:
 
 
 def test_a_naive_datetime_stays_naive() -> None:
-    assert round_trip(datetime, datetime(2024, 5, 6)).tzinfo is None
+    assert round_trip(datetime, NAIVE).tzinfo is None
 
 
 def test_an_int_comes_back_as_a_float_where_a_float_is_annotated() -> None:
@@ -189,7 +191,7 @@ def test_dataclasses_come_back_as_they_were(value: Address) -> None:
     assert round_trip(Address, value) == value
 
 
-# ---- attrs and pydantic, where they are installed ----------------------------------------------------------------------
+# ---- attrs and pydantic, where they are installed --------------------------------------------------------------------
 
 
 def test_attrs_classes_come_back_as_they_were() -> None:
@@ -201,7 +203,9 @@ def test_attrs_classes_come_back_as_they_were() -> None:
 
 def test_pydantic_models_come_back_as_they_were() -> None:
     pydantic = pytest.importorskip("pydantic")
-    item = pydantic.create_model("Item", name=(str, ...), data=(bytes, b""), at=(datetime, LATE), ids=(set[UUID], set()))
+    item = pydantic.create_model(
+        "Item", name=(str, ...), data=(bytes, b""), at=(datetime, LATE), ids=(set[UUID], set())
+    )
     order = pydantic.create_model("Order", items=(list[item], ...), color=(Color, Color.RED), total=(Decimal, ...))
     value = order(items=[item(name="tea", data=b"\xff\x00", ids={UUID(int=1)})], total=Decimal("1.10"))
 
@@ -229,7 +233,7 @@ def test_a_function_may_take_and_give_pydantic_models() -> None:
     pydantic = pytest.importorskip("pydantic")
     item = pydantic.create_model("Item", name=(str, ...))
 
-    def buy(what, count=1): ...
+    def buy(what: Any, count: int = 1) -> Any: ...
 
     buy.__annotations__ = {"what": item, "count": int, "return": item}
     bought = activity(buy)
@@ -240,7 +244,7 @@ def test_a_function_may_take_and_give_pydantic_models() -> None:
         bought.encode_args("tea")
 
 
-# ---- refusals ----------------------------------------------------------------------------------------------------------
+# ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 class Plain:
@@ -291,12 +295,13 @@ def test_damaged_bytes_are_a_misuse_and_nothing_else(payload: bytes) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_whatever_raise_anything_but_misuse(payload: bytes) -> None:
+def test_whatever_bytes_are_a_misuse_or_a_value_that_is_written_and_read_again(payload: bytes) -> None:
     for type_ in (Any, Order, dict[str, list[int]], int | str):
-        try:
-            codec_of(type_).decode(payload)
-        except Misuse as refused:
-            assert str(refused).startswith("The value does not fit ")
+        codec = codec_of(type_)
+        with contextlib.suppress(Misuse):
+            value = codec.decode(payload)
+            once = encoder.encode(value)
+            assert encoder.encode(codec.decode(once)) == once
 
 
 @pytest.mark.parametrize(
@@ -324,5 +329,5 @@ def test_a_class_inside_a_dataclass_is_found_too() -> None:
 
     Holder.__annotations__["inner"] = list[Plain]
 
-    with pytest.raises(Misuse, match="annotated .*Holder, and Plain cannot be recorded"):
+    with pytest.raises(Misuse, match=r"annotated .*Holder, and Plain cannot be recorded"):
         codec_of(Holder)

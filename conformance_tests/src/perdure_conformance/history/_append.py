@@ -164,7 +164,7 @@ class AppendClauses(Contract):
         await begin(store, records=2)
 
         with pytest.raises(Misuse):
-            await store.append(addition(ORDER, 2, version=version))
+            await store.append(addition(ORDER, 2, becomes=version))
 
         assert (await read_head(store, ORDER)).version == 2
 
@@ -175,7 +175,7 @@ class AppendClauses(Contract):
         store = await harness.open_store()
         closed = await begin(store, records=3, status="Completed")
 
-        outcome = await store.append(creation(ORDER, "second", turn_id="again", expected=closed, version=1_000_000))
+        outcome = await store.append(creation(ORDER, "second", turn_id="again", expected=closed, becomes=1_000_000))
 
         head = await read_head(store, ORDER)
         assert outcome == Committed(version=1_000_000)
@@ -209,4 +209,3 @@ class AppendClauses(Contract):
 
         assert (await read_head(store, ORDER)).version > tombstone > last
         assert isinstance(await store.append(addition(ORDER, last, turn_id="zombie")), Conflict)
-

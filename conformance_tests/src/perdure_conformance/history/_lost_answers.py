@@ -98,7 +98,7 @@ class LostAnswerClauses(Contract):
         """Two workers send the same parent's outbox: two turn ids, one child."""
         store = await harness.open_store()
         await begin(store, records=3)
-        again = creation(ORDER, "first", turn_id="another worker's", expected=expected, version=99)
+        again = creation(ORDER, "first", turn_id="another worker's", expected=expected, becomes=99)
 
         assert await store.append(again) == Committed(version=1)
         assert (await read_head(store, ORDER)).version == 3

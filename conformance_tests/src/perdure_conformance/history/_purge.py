@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from perdure.spi import Committed, Conflict, Corrupt, Key, Missing, PayloadScope, Purged, StoredPayload, Tombstone
 from perdure_conformance.harness import Contract, Harness
 from perdure_conformance.material import ORDER, addition, begin, creation, listed, purge, read_head
-
-import pytest
 
 __all__ = ["PurgeClauses"]
 

@@ -17,8 +17,8 @@ __all__ = ["code_version_of"]
 
 
 def code_version_of(named: Iterable[tuple[str, str, CodeType]]) -> str:
-    """Hash names, versions and code to 12 hex digits; the same in every process and in any order."""
-    lines = sorted(f"{name}\n{version}\n{_describe(code)}" for name, version, code in named)
+    """Hash names, versions and code, in the order given, to 12 hex digits; the same in every process."""
+    lines = (f"{name}\n{version}\n{_describe(code)}" for name, version, code in named)
     return hashlib.sha256("\n\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
 

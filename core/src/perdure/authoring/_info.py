@@ -76,7 +76,7 @@ def activity_info() -> ActivityInfo:
         Misuse: No activity runs here; pass what you need as an argument.
     """
     info = _activity_info_var.get()
-    if info is None or current_loop() is not None:
+    if info is None:
         raise Misuse(
             "activity_info() is called where no activity runs. Call it in the activity itself, and hand it to the "
             "threads and functions that need it; an orchestration uses current()."

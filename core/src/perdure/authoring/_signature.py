@@ -52,8 +52,7 @@ class Signature:
 
         `Misuse` names the parameter whose annotation cannot be recorded or whose default does not fit it.
         """
-        # A decorated function shows the signature of what it wraps; its annotations live there too.
-        self._source = inspect.unwrap(fn, stop=lambda inner: hasattr(inner, "__signature__"))
+        self._fn = fn
         self.name = f"{fn.__name__}()"
         self.parameters = tuple(inspect.signature(fn).parameters.values())
         self.bind = _binder(fn.__qualname__, self.parameters)
@@ -140,12 +139,12 @@ class Signature:
             except (NameError, AttributeError) as exc:
                 raise Misuse(
                     f"An annotation of {self.name} cannot be resolved: {exc}. Define or import what it names at the "
-                    f"top level of {self._source.__module__}, not inside a function or under TYPE_CHECKING."
+                    f"top level of {self._fn.__module__}, not inside a function or under TYPE_CHECKING."
                 ) from exc
         return self._codecs
 
     def _build(self) -> _Codecs:
-        hints = typing.get_type_hints(self._source, include_extras=True)
+        hints = typing.get_type_hints(self._fn, include_extras=True)
         codecs = tuple(self._codec(parameter, hints.get(parameter.name, Any)) for parameter in self.parameters)
         fields = [_field(index, codec, self.parameters[index]) for index, codec in enumerate(codecs)]
         # kw_only lets a parameter without default follow one that has one, as keyword-only parameters may.

@@ -84,7 +84,8 @@ def _arguments(signature: Signature, value: Json) -> tuple[list[Any], dict[str, 
 
 def _names_parameters(value: dict[str, Any], parameters: tuple[Parameter, ...]) -> bool:
     if not value and len(parameters) == 1:
-        return parameters[0].default is not Parameter.empty or parameters[0].kind is Parameter.VAR_POSITIONAL
+        only = parameters[0]
+        return only.default is not Parameter.empty or only.kind in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
         return True
     return value.keys() <= {one.name for one in parameters if one.kind is not Parameter.VAR_POSITIONAL}

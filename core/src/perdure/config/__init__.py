@@ -2,7 +2,7 @@
 
 from perdure.config._load import Loaded, explain_settings, load_settings
 from perdure.config._location import parse_location
-from perdure.config._rows import SettingRow, describe_settings
+from perdure.config._rows import SettingRow, describe_settings, value_of
 from perdure.config._settings import Settings, WorkerSettings
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "explain_settings",
     "load_settings",
     "parse_location",
+    "value_of",
 ]

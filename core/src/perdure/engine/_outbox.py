@@ -6,39 +6,22 @@ repeats only harmless things.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from perdure import codec, events
-from perdure.errors import Failure
+from perdure.engine._envelopes import envelope, retry_wake, tasks_queue, turns_queue, wake
 from perdure.engine._payloads import own_copy
-from perdure.ids import Key, child_incarnation, message_id, partition_of
-from perdure.messages import ChildEnded, Message, RunTask, TimerDue, Wake
+from perdure.errors import Failure
+from perdure.ids import Key, child_incarnation, message_id
+from perdure.messages import ChildEnded, RunTask, TimerDue
 from perdure.records import TurnRecord
-from perdure.spi import Append, Create, Envelope, QueueName, Summary
+from perdure.spi import Append, Create, Envelope, Summary
 
 if TYPE_CHECKING:
     from perdure.engine._state import Asked, InstanceState
 
-__all__ = [
-    "Outbox",
-    "creation",
-    "envelope",
-    "outbox_of",
-    "tasks_queue",
-    "turns_queue",
-    "unsent",
-    "wake",
-]
-
-
-def turns_queue(name: str) -> QueueName:
-    """Name the queue of turns `name`."""
-    return QueueName(f"turns:{name}")
-
-
-def tasks_queue(name: str) -> QueueName:
-    """Name the queue of activities `name`."""
-    return QueueName(f"tasks:{name}")
+__all__ = ["Outbox", "creation", "is_all_sent", "outbox_of", "unsent"]
 
 
 class Outbox:
@@ -51,16 +34,11 @@ class Outbox:
         self.send: list[Envelope] = []
 
 
-def envelope(queue: QueueName, group: Key, name: str, message: Message, *, not_before: float = 0.0) -> Envelope:
-    """Pack a message."""
-    return Envelope(queue, name, group, codec.encode(message), not_before, partition_of(group))
-
-
 def outbox_of(state: InstanceState, record: TurnRecord) -> Outbox:
     """Derive what a record sends.
 
     Args:
-        state: With the record applied.
+        state: With the record applied; what was answered or canceled since is left out.
         record: The committed record, or the one about to be.
     """
     box = Outbox()
@@ -72,25 +50,63 @@ def outbox_of(state: InstanceState, record: TurnRecord) -> Outbox:
                 box.create.append(_create_child(state, state.children[decision.seq]))
             case _:
                 pass
-    _add_closing(box, state, record.version)
-    _add_timer(box, state, record.version)
+    _add_what_is_sent_once(box, state, above=record.version - 1, upto=record.version)
     return box
 
 
 def unsent(state: InstanceState) -> Outbox:
     """Derive what of all records may not have been sent: above `sent_upto`, for what is still open (R5)."""
     box = Outbox()
-    box.send.extend(_run_task(state, asked) for asked in state.tasks.values() if asked.version > state.sent_upto)
-    box.create.extend(
-        _create_child(state, asked)
-        for asked in state.children.values()
-        if asked.version > state.sent_upto
-    )
-    if state.closed_version > state.sent_upto:
-        _add_closing(box, state, state.closed_version)
-    if state.armed_at and state.armed_version > state.sent_upto:
-        _add_timer(box, state, state.armed_version)
+    box.send.extend(_run_task(state, asked) for asked in _above(state.tasks, state.sent_upto))
+    box.create.extend(_create_child(state, asked) for asked in _above(state.children, state.sent_upto))
+    _add_what_is_sent_once(box, state, above=state.sent_upto, upto=state.version)
     return box
+
+
+def is_all_sent(state: InstanceState) -> bool:
+    """Tell whether `unsent` would find nothing, without deriving it."""
+    versions = (
+        _newest(state.tasks),
+        _newest(state.children),
+        _timer_version(state),
+        _closing_version(state),
+        _stall_version(state),
+    )
+    return max(versions) <= state.sent_upto
+
+
+def _above(asked: dict[int, Asked], sent_upto: int) -> list[Asked]:
+    """Find what newer records asked for; never looks through the older ones, which may be thousands."""
+    newest_first = takewhile(lambda one: one.version > sent_upto, reversed(asked.values()))
+    return list(newest_first)[::-1]
+
+
+def _newest(asked: dict[int, Asked]) -> int:
+    return next(reversed(asked.values())).version if asked else 0
+
+
+def _timer_version(state: InstanceState) -> int:
+    """Find the record whose timer message is still wanted; 0 if none is."""
+    return state.timers.armed_version if state.timers.armed_at else 0
+
+
+def _closing_version(state: InstanceState) -> int:
+    """Find the record that tells the parent; 0 if nobody is to be told."""
+    return state.closed_version if _started(state).parent is not None else 0
+
+
+def _stall_version(state: InstanceState) -> int:
+    """Find the record that has a stalled instance tried again; 0 if it is not stalled."""
+    return state.stalled_version if state.stalled is not None else 0
+
+
+def _add_what_is_sent_once(box: Outbox, state: InstanceState, *, above: int, upto: int) -> None:
+    if above < _closing_version(state) <= upto:
+        box.send.append(_child_ended(state))
+    if above < _timer_version(state) <= upto:
+        box.send.append(_timer_due(state))
+    if above < _stall_version(state) <= upto:
+        box.send.append(retry_wake(state, 1, state.stalled_at))
 
 
 def _run_task(state: InstanceState, asked: Asked) -> Envelope:
@@ -101,19 +117,17 @@ def _run_task(state: InstanceState, asked: Asked) -> Envelope:
     return envelope(tasks_queue(task.queue), state.key, name, message)
 
 
-def _add_timer(box: Outbox, state: InstanceState, version: int) -> None:
-    if state.armed_version == version and state.armed_at:
-        name = message_id(state.incarnation, state.execution, f"t{version}")
-        message = TimerDue(state.incarnation, state.execution, version)
-        queue = turns_queue(_started(state).queue)
-        box.send.append(envelope(queue, state.key, name, message, not_before=state.armed_at))
+def _timer_due(state: InstanceState) -> Envelope:
+    version = state.timers.armed_version
+    name = message_id(state.incarnation, state.execution, f"t{version}")
+    message = TimerDue(state.incarnation, state.execution, version)
+    return envelope(turns_queue(_started(state).queue), state.key, name, message, not_before=state.timers.armed_at)
 
 
-def _add_closing(box: Outbox, state: InstanceState, version: int) -> None:
-    """Tell the parent, if there is one, how this instance ended (L4)."""
+def _child_ended(state: InstanceState) -> Envelope:
+    """Tell the parent how this instance ended (L4)."""
     parent = _started(state).parent
-    if state.closed_version != version or parent is None:
-        return
+    assert parent is not None
     outcome: events.SubOrchestrationCompleted | events.SubOrchestrationFailed
     match state.outcome:
         case events.ExecutionCompleted(result):
@@ -126,7 +140,7 @@ def _add_closing(box: Outbox, state: InstanceState, version: int) -> None:
             raise AssertionError  # closed_version is set together with the outcome
     message = ChildEnded(parent.incarnation, parent.execution, outcome)
     name = message_id(state.incarnation, state.execution, "end")
-    box.send.append(envelope(turns_queue(parent.queue), Key(parent.instance_id), name, message))
+    return envelope(turns_queue(parent.queue), Key(parent.instance_id), name, message)
 
 
 def _create_child(state: InstanceState, asked: Asked) -> Create:
@@ -145,20 +159,19 @@ def _create_child(state: InstanceState, asked: Asked) -> Create:
         parent=events.Parent(state.key, state.incarnation, state.execution, child.seq, _started(state).queue),
     )
     append = creation(Key(child.instance_id), incarnation, started)
-    taken = events.SubOrchestrationFailed(
-        child.seq,
-        Failure("perdure.AlreadyExists", f"The instance id {child.instance_id!r} is taken.", retryable=False),
-    )
     return Create(
         append,
         then=wake(append.key, incarnation, append.version, child.queue),
-        otherwise=envelope(
-            turns_queue(_started(state).queue),
-            state.key,
-            message_id(state.incarnation, state.execution, f"{child.seq}/exists"),
-            ChildEnded(state.incarnation, state.execution, taken),
-        ),
+        otherwise=_id_is_taken(state, child),
     )
+
+
+def _id_is_taken(state: InstanceState, child: events.SubOrchestrationCreated) -> Envelope:
+    problem = f"The instance id {child.instance_id!r} is taken."
+    taken = events.SubOrchestrationFailed(child.seq, Failure("perdure.AlreadyExists", problem, retryable=False))
+    name = message_id(state.incarnation, state.execution, f"{child.seq}/exists")
+    message = ChildEnded(state.incarnation, state.execution, taken)
+    return envelope(turns_queue(_started(state).queue), state.key, name, message)
 
 
 def creation(key: Key, incarnation: str, started: events.ExecutionStarted) -> Append:
@@ -183,22 +196,6 @@ def creation(key: Key, incarnation: str, started: events.ExecutionStarted) -> Ap
         parent=started.parent.instance_id if started.parent is not None else "",
     )
     return Append(key, incarnation, codec.encode(record), version, 0, summary, create=True)
-
-
-def wake(
-    key: Key,
-    incarnation: str,
-    version: int,
-    queue: str,
-    *,
-    attempt: int = 0,
-    alone: bool = False,
-    not_before: float = 0.0,
-) -> Envelope:
-    """Make a message that says: look at this instance."""
-    name = message_id(incarnation, 0, f"w{version}.{attempt}")
-    message = Wake(incarnation, version, attempt, alone)
-    return envelope(turns_queue(queue), key, name, message, not_before=not_before)
 
 
 def _started(state: InstanceState) -> events.ExecutionStarted:

@@ -11,13 +11,15 @@ Names say whose and which, so that garbage can be told without a clock:
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
 from perdure import events
-from perdure.ids import Key
 from perdure.spi import StoredPayload
+
+if TYPE_CHECKING:
+    from perdure.ids import Key
 
 __all__ = ["Copy", "Offload", "input_name", "out_of_line", "own_copy"]
 

@@ -11,10 +11,11 @@ import msgspec
 
 from perdure import codec, events
 from perdure.commands import RECORDED_AS, Command
-from perdure.engine._outbox import outbox_of, unsent, wake
+from perdure.engine._envelopes import retry_wake
+from perdure.engine._outbox import is_all_sent, outbox_of, unsent
 from perdure.engine._payloads import Offload, input_name, out_of_line
 from perdure.ids import Key, child_incarnation
-from perdure.messages import ChildEnded, Message, RaiseEvent, TaskEnded, TimerDue, Wake
+from perdure.messages import ChildEnded, Message, RaiseEvent, TaskEnded
 from perdure.records import TurnRecord
 from perdure.spi import Append, Step
 
@@ -22,15 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from perdure.engine._state import InstanceState
-    from perdure.spi import Delivery, Envelope, StoredPayload
+    from perdure.spi import StoredPayload
 
-__all__ = ["POISONED", "Plan", "hop", "inputs_of", "plan_resend", "plan_turn", "recorded", "retry_wake", "stall_delay_seconds"]
-
-POISONED = "perdure.Poisoned"
-"""Failure type of an instance or activity that took its process down: it is only ever tried alone (R15)."""
-
-STALL_DELAY_FIRST_SECONDS = 1.0
-STALL_DELAY_MAX_SECONDS = 60.0
+__all__ = ["Plan", "inputs_of", "plan_resend", "plan_turn", "recorded"]
 
 
 class Plan(NamedTuple):
@@ -40,11 +35,14 @@ class Plan(NamedTuple):
         record: What the state has been moved to.
         step: Append, create, send; the caller adds what to complete and to claim.
         payloads: Written before the Step: what is too large for the record (R16).
+        sent_upto: What `state.sent_upto` is once the Step is done: this record, unless an earlier one may not have
+            been sent. Whoever ran that one may have died before, and only a duplicate of its inputs repairs it (R5).
     """
 
     record: TurnRecord
     step: Step
     payloads: tuple[tuple[StoredPayload, bytes], ...]
+    sent_upto: int
 
 
 def inputs_of(state: InstanceState, messages: Iterable[Message], now: float) -> tuple[events.INPUTS, ...]:
@@ -94,15 +92,17 @@ def plan_turn(
 
     Args:
         state: At the version that the Step expects.
-        turn: Who ran it and when; None only records the inputs.
+        turn: Who ran it and when, not before `state.now`; None only records the inputs.
         turn_id: New for this attempt (R4).
         inputs: From `inputs_of`.
-        decisions: What the code decided, or a single TurnFailed.
+        decisions: What the code decided, or a single TurnFailed; nothing if nobody ran it.
         inline_bytes_max: Larger payloads go out of line.
-        wake_attempt: Attempt number of the Wake that this turn consumes; None if it consumes none.
+        wake_attempt: Number of the try of a stalled instance whose Wake this turn consumes; None if it consumes none.
+
+    Raises:
+        Corrupt: The record would not be a legal one: a defect of the caller. Nothing was changed.
     """
     expected = state.version
-    was_stalled = state.stalled is not None
     version = expected + 1
     offload = Offload(state.key, f"{state.incarnation}/r/{version}-{turn_id}", inline_bytes_max)
     record = TurnRecord(
@@ -115,61 +115,43 @@ def plan_turn(
         offload.all(decisions),
         state.sent_upto,
     )
+    was_stalled = state.stalled is not None
+    was_all_sent = is_all_sent(state)
     state.apply(record)
-    copies = _child_copies(state, decisions, inline_bytes_max)
     box = outbox_of(state, record)
-    if turn is not None and state.stalled is not None and (not was_stalled or wake_attempt is not None):
-        # A stalled instance has exactly one Wake under way: more would multiply, none would leave it lying (R15).
-        box.send.append(retry_wake(state, (wake_attempt or 0) + 1, turn.now))
+    if was_stalled and state.stalled is not None and turn is not None and wake_attempt is not None:
+        # A stalled instance has exactly one Wake under way: the record that it began with sent the first (R15).
+        box.send.append(retry_wake(state, wake_attempt + 1, turn.now))
     append = Append(state.key, turn_id, codec.encode(record), version, expected, state.summary())
-    step = Step(append=append, create=tuple(box.create), send=tuple(box.send))
-    return Plan(record, step, (*offload.payloads, *copies))
+    return Plan(
+        record,
+        Step(append=append, create=tuple(box.create), send=tuple(box.send)),
+        payloads=(*offload.payloads, *_child_copies(state, decisions, inline_bytes_max)),
+        sent_upto=version if was_all_sent else state.sent_upto,
+    )
 
 
 def _child_copies(
     state: InstanceState, decisions: tuple[events.DECISIONS, ...], inline_bytes_max: int
 ) -> list[tuple[StoredPayload, bytes]]:
-    """Plan a child's own copy of each input that is too large for its first record."""
+    """Plan the own copy of each sub-orchestration whose input is too large for its first record."""
     copies: list[tuple[StoredPayload, bytes]] = []
     for decision in decisions:
-        if isinstance(decision, events.SubOrchestrationCreated) and isinstance(decision.input, bytes):
-            if len(decision.input) > inline_bytes_max:
-                child = child_incarnation(state.incarnation, state.execution, decision.seq)
-                copy = out_of_line(Key(decision.instance_id), input_name(child), decision.input)
-                copies.append(copy.stored)
+        match decision:
+            case events.SubOrchestrationCreated(seq=seq, instance_id=instance_id, input=bytes() as data) if (
+                seq in state.children and len(data) > inline_bytes_max
+            ):
+                name = input_name(child_incarnation(state.incarnation, state.execution, seq))
+                copies.append(out_of_line(Key(instance_id), name, data).stored)
+            case _:
+                pass
     return copies
 
 
 def plan_resend(state: InstanceState) -> Step:
-    """Plan to send again what may not have been sent, before a duplicate input is completed (R5)."""
+    """Plan to send again what may not have been sent, before a duplicate input is completed (R5).
+
+    Once the Step is done, everything up to `state.version` is known to have been sent: set `state.sent_upto` to it.
+    """
     box = unsent(state)
     return Step(create=tuple(box.create), send=tuple(box.send))
-
-
-def stall_delay_seconds(attempt: int) -> float:
-    """Tell how long a stalled instance waits before try `attempt` (1, 2, …): doubling from 1 s up to a minute."""
-    return min(STALL_DELAY_FIRST_SECONDS * 2 ** (attempt - 1), STALL_DELAY_MAX_SECONDS)
-
-
-def retry_wake(state: InstanceState, attempt: int, now: float) -> Envelope:
-    """Make the message that has a stalled instance tried again: with a fresh id, so that no delivery is burnt (R15)."""
-    assert state.started is not None
-    not_before = now + stall_delay_seconds(attempt)
-    alone = state.stalled is not None and state.stalled.failure.type == POISONED
-    return wake(
-        state.key,
-        state.incarnation,
-        state.version,
-        state.started.queue,
-        attempt=attempt,
-        alone=alone,
-        not_before=not_before,
-    )
-
-
-def hop(state: InstanceState, message: Message, delivery: Delivery) -> Envelope:
-    """Send an early message again for when it is due (R13). The old one is completed with the same Step."""
-    due = state.next_due() if isinstance(message, TimerDue) else 0.0
-    if isinstance(message, Wake) and state.started is not None:
-        due = state.started.scheduled_start
-    return msgspec.structs.replace(delivery.envelope, not_before=due)

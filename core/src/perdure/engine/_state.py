@@ -1,16 +1,17 @@
 """What a history says about its instance: the fold of its records.
 
 `InstanceState.apply` is the only place that interprets records; nothing here decides. Mutable for speed, but changed
-by records alone: two workers that applied the same records hold equal states.
+by records alone: two workers that applied the same records hold equal states. Three exceptions, which no record tells:
+`sent_upto` may run ahead of the records, `history_bytes` is counted by those who see bytes, and so is neither compared.
 """
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
 from perdure import events
-from perdure.errors import Corrupt
+from perdure.engine._legal import Outcome, check
+from perdure.engine._timers import Timers
 from perdure.records import CLOSED, TurnRecord
 from perdure.spi import Key, Summary
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Asked", "InstanceState", "Outcome", "fold"]
-
-Outcome = events.ExecutionCompleted | events.ExecutionFailed | events.ExecutionCanceled
 
 STATUS_OF: dict[type[events.HistoryEvent], str] = {
     events.ExecutionCompleted: "Completed",
@@ -40,21 +39,32 @@ class InstanceState:
     """One incarnation of an instance, as its records tell.
 
     Attributes:
-        tasks: Open activities by seq.
-        children: Open sub-orchestrations by seq.
-        timers: Open timers by seq: when they are due.
-        armed_at: When the outstanding timer message is due; 0 if none is out (R19).
-        armed_version: Record that sent it.
+        key: Instance id.
+        version: Of the last record; 0 before the first.
+        incarnation: Which creation of the instance id.
+        execution: 0, 1, 2 … by continue-as-new.
+        started: How it was created; None before the first record.
+        status: As in `Summary`.
+        outcome: How it ended; None while it is open.
+        closed_version: Record that closed it; 0 while it is open.
+        now: Orchestration clock of the last turn, at first the creator's; it never goes back (R14).
+        python_minor: Python 3.x that first ran the code; 0 if none did.
+        tasks: Open activities by seq, in the order of asking.
+        children: Open sub-orchestrations by seq, in the order of asking.
+        timers: Open timers, and which of them is armed (R19).
         pending: Inputs that are recorded but were not consumed by code yet, in order.
-        raised: Message ids of the external events that are recorded (S4).
+        raised: Message ids of the external events that are recorded, also once it is closed (S4).
         last_seq: Highest seq that code used.
         stalled: Why the last turn could not run; None if it could.
+        stalled_version: Record that it began to be stalled with; tries of an earlier time are none of now (R15).
+        stalled_at: Orchestration clock of that record.
+        sent_upto: Every message of records up to this version is known to have been sent (R5).
+        turn_count: Turns that were tried, those that failed included.
+        event_count: Inputs and decisions in all records.
+        history_bytes: Length of all records, as stored; kept up to date by whoever reads or appends them.
     """
 
     __slots__ = (
-        "_due",
-        "armed_at",
-        "armed_version",
         "children",
         "closed_version",
         "event_count",
@@ -70,6 +80,8 @@ class InstanceState:
         "raised",
         "sent_upto",
         "stalled",
+        "stalled_at",
+        "stalled_version",
         "started",
         "status",
         "tasks",
@@ -91,14 +103,13 @@ class InstanceState:
         self.python_minor = 0
         self.tasks: dict[int, Asked] = {}
         self.children: dict[int, Asked] = {}
-        self.timers: dict[int, float] = {}
-        self._due: list[tuple[float, int]] = []
-        self.armed_at = 0.0
-        self.armed_version = 0
+        self.timers = Timers()
         self.pending: list[events.INPUTS] = []
         self.raised: set[str] = set()
         self.last_seq = 0
         self.stalled: events.TurnFailed | None = None
+        self.stalled_version = 0
+        self.stalled_at = 0.0
         self.sent_upto = 0
         self.turn_count = 0
         self.event_count = 0
@@ -109,23 +120,31 @@ class InstanceState:
         """Whether nothing more may be appended (S6)."""
         return self.status in CLOSED
 
+    @property
+    def begins_at(self) -> float:
+        """When its first turn may run; 0 if it may at any time, or has run."""
+        return self.started.scheduled_start if self.started is not None and not self.turn_count else 0.0
+
     def apply(self, record: TurnRecord) -> None:
         """Take in the next record.
 
         Raises:
-            Corrupt: It does not follow from what was before: a fork, a gap or a record after the end.
+            Corrupt: It does not follow from what was before: a fork, a gap, a record after the end, an answer to
+                nothing. Stop and tell a person; the state is as it was.
         """
-        self._check(record)
+        check(self, record)
         self.version = record.version
         self.incarnation = record.incarnation
         self.execution = record.execution
         self.sent_upto = max(self.sent_upto, record.sent_upto)
         self.event_count += len(record.inputs) + len(record.decisions)
         if record.turn is not None:
-            self._note_turn(record.turn)
+            self.now = record.turn.now
+            self.turn_count += 1
         for event in record.inputs:
             self._take_input(event)
-        if record.was_run:
+        if record.turn is not None and record.was_run:
+            self.python_minor = self.python_minor or record.turn.python_minor
             self.pending.clear()
             self.stalled = None
             self.status = "Running"
@@ -133,40 +152,21 @@ class InstanceState:
             self.pending.extend(record.inputs)
         for decision in record.decisions:
             self._take_decision(decision, record.version)
-        self._arm(record.version)
-
-    def _check(self, record: TurnRecord) -> None:
-        if record.version <= self.version:
-            raise Corrupt(f"{self.key}: record {record.version} comes after record {self.version}.")
-        if self.is_closed:
-            raise Corrupt(f"{self.key}: record {record.version} follows the one that closed it.")
-        if self.incarnation not in {"", record.incarnation}:
-            raise Corrupt(f"{self.key}: record {record.version} belongs to another incarnation.")
-        begins = bool(record.inputs) and isinstance(record.inputs[0], events.ExecutionStarted)
-        if begins != (self.version == 0):
-            raise Corrupt(f"{self.key}: record {record.version} is out of place: ExecutionStarted comes first, once.")
-
-    def _note_turn(self, turn: events.TurnStarted) -> None:
-        self.now = max(self.now, turn.now)
-        self.turn_count += 1
-        if not self.python_minor:
-            self.python_minor = turn.python_minor
-        if self.armed_at and self.now >= self.armed_at:
-            self.armed_at = 0.0  # its message has arrived, or will and find nothing to do
+        self.timers.arm(record.version, self.now)
 
     def _take_input(self, event: events.INPUTS) -> None:
         match event:
             case events.TaskCompleted() | events.TaskFailed():
-                self.tasks.pop(event.seq, None)
+                del self.tasks[event.seq]
             case events.SubOrchestrationCompleted() | events.SubOrchestrationFailed():
-                self.children.pop(event.seq, None)
+                del self.children[event.seq]
             case events.TimerFired():
-                self.timers.pop(event.seq, None)
+                self.timers.drop(event.seq)
             case events.EventRaised():
                 self.raised.add(event.message_id)
             case events.ExecutionStarted():
                 self.started = event
-                self.now = event.created_at
+                self.now = max(self.now, event.created_at)
 
     def _take_decision(self, event: events.DECISIONS, version: int) -> None:
         match event:
@@ -174,11 +174,10 @@ class InstanceState:
                 self.tasks[event.seq] = Asked(event, version, self.now)
                 self.last_seq = event.seq
             case events.TimerCreated():
-                self.timers[event.seq] = event.fire_at
-                heapq.heappush(self._due, (event.fire_at, event.seq))
+                self.timers.set(event.seq, event.fire_at)
                 self.last_seq = event.seq
             case events.TimerCanceled():
-                self.timers.pop(event.seq, None)
+                self.timers.drop(event.seq)
             case events.SubOrchestrationCreated():
                 self.children[event.seq] = Asked(event, version, self.now)
                 self.last_seq = event.seq
@@ -186,41 +185,33 @@ class InstanceState:
                 self.tasks.pop(event.seq, None)
                 self.children.pop(event.seq, None)
             case events.TurnFailed():
-                self.stalled = event
+                self._stall(event, version)
             case events.ExecutionCompleted() | events.ExecutionFailed() | events.ExecutionCanceled():
                 self._close(event, version)
 
+    def _stall(self, failed: events.TurnFailed, version: int) -> None:
+        if self.stalled is None:
+            self.stalled_version = version
+            self.stalled_at = self.now
+        self.stalled = failed
+
     def _close(self, outcome: Outcome, version: int) -> None:
+        # `raised` stays: an event that is delivered again after it closed the instance is a duplicate, and the parent
+        # may not have been told yet (R5, L4).
         self.outcome = outcome
         self.status = STATUS_OF[type(outcome)]
         self.closed_version = version
-        self.stalled = None
         self.tasks.clear()
         self.children.clear()
         self.timers.clear()
-        self.pending.clear()
-        self.raised.clear()
 
     def next_due(self) -> float:
         """Tell when the earliest open timer is due; 0 if there is none."""
-        while self._due and self.timers.get(self._due[0][1]) != self._due[0][0]:
-            heapq.heappop(self._due)
-        return self._due[0][0] if self._due else 0.0
-
-    def _arm(self, version: int) -> None:
-        """Decide that this record sends a timer message: only an earlier one than what is out (R19)."""
-        earliest = self.next_due()
-        if earliest and (not self.armed_at or earliest < self.armed_at):
-            self.armed_at = earliest
-            self.armed_version = version
+        return self.timers.armed_at
 
     def due_timers(self, now: float) -> tuple[events.TimerFired, ...]:
-        """List the timers that fire in a turn at `now`, in the order of (fire_at, seq)."""
-        earliest = self.next_due()
-        if not earliest or earliest > now:
-            return ()
-        due = sorted((fire_at, seq) for seq, fire_at in self.timers.items() if fire_at <= now)
-        return tuple(events.TimerFired(seq) for _, seq in due)
+        """List the timers that fire in a turn at `now`, in the order of (fire_at, seq). Changes nothing."""
+        return tuple([events.TimerFired(seq) for seq in self.timers.due(now)])
 
     def summary(self) -> Summary:
         """Describe the instance for queries."""
@@ -244,7 +235,11 @@ class InstanceState:
 
 
 def fold(key: Key, records: Iterable[TurnRecord]) -> InstanceState:
-    """Build the state of an instance from its records, in order."""
+    """Build the state of an instance from its records, in order.
+
+    Raises:
+        Corrupt: They are not the history of one incarnation: stop and tell a person.
+    """
     state = InstanceState(key)
     for record in records:
         state.apply(record)

@@ -112,8 +112,10 @@ class _Queue:
         """Tell when a hidden message may become visible; None if none is hidden."""
         return self._hidden[0][0] if self._hidden else None
 
-    def take(self, count: int, now: float, worker: WorkerId, limits: QueueCapabilities) -> list[_Message]:
-        """Find up to `count` messages that this worker may have now, oldest first; bury those that came too often."""
+    def take(
+        self, count: int, now: float, worker: WorkerId, lease_seconds: float, limits: QueueCapabilities
+    ) -> list[_Message]:
+        """Give up to `count` messages to a worker, oldest first, and bury those that came too often."""
         self._uncover(now)
         taken: list[_Message] = []
         blocked: list[int] = []
@@ -126,6 +128,7 @@ class _Queue:
             elif limits.exclusive_groups and self._is_group_taken(message.envelope.group, now, worker):
                 blocked.append(message.number)
             else:
+                self.hold(message, now, worker, lease_seconds)
                 taken.append(message)
         for number in blocked:
             heapq.heappush(self._visible, number)
@@ -193,14 +196,16 @@ class Messages:
     ) -> list[Delivery]:
         """Lease up to `limit` messages to a worker; `lease_until` is on the hub's clock."""
         now = self._clock.monotonic()
-        taken = self._queue(queue).take(limit, now, worker, limits)
-        return [self._deliver(message, now, worker, lease_seconds) for message in taken]
+        return [_delivery(message) for message in self._queue(queue).take(limit, now, worker, lease_seconds, limits)]
 
     def claim(self, number: int, queue: QueueName, lease_seconds: float, worker: WorkerId) -> Delivery | None:
         """Lease a message that was just sent; None if it is not due yet."""
         now = self._clock.monotonic()
         message = self._queue(queue).messages[number]
-        return self._deliver(message, now, worker, lease_seconds) if message.hidden_until <= now else None
+        if message.hidden_until > now:
+            return None
+        self._queue(queue).hold(message, now, worker, lease_seconds)
+        return _delivery(message)
 
     def seconds_to_next_change(self, queue: QueueName) -> float | None:
         """Tell how long until a message may become visible by itself; None if none is hidden."""
@@ -268,15 +273,6 @@ class Messages:
         self.changes.wake(envelope.queue)
         return message.number
 
-    def _deliver(self, message: _Message, now: float, worker: WorkerId, lease_seconds: float) -> Delivery:
-        self._queue(message.envelope.queue).hold(message, now, worker, lease_seconds)
-        return Delivery(
-            envelope=message.envelope,
-            receipt=message.receipt,
-            delivery_count=message.delivery_count,
-            lease_until=message.hidden_until,
-        )
-
     def _held(self, delivery: Delivery) -> _Message | None:
         """Find the message that a receipt speaks of, if it is still held under it."""
         number = int(delivery.receipt.partition("/")[0])
@@ -284,3 +280,12 @@ class Messages:
         if message is None or message.receipt != delivery.receipt or not message.is_held(self._clock.monotonic()):
             return None
         return message
+
+
+def _delivery(message: _Message) -> Delivery:
+    return Delivery(
+        envelope=message.envelope,
+        receipt=message.receipt,
+        delivery_count=message.delivery_count,
+        lease_until=message.hidden_until,
+    )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["Waiting"]
 
@@ -19,7 +19,7 @@ class Waiting:
         self._events: dict[str, set[asyncio.Event]] = {}
 
     @contextmanager
-    def change_of(self, name: str) -> Iterator[asyncio.Event]:
+    def change_of(self, name: str) -> Generator[asyncio.Event]:
         """Give an event that is set at the next change, and forget it afterwards, also when the waiter is cancelled."""
         event = asyncio.Event()
         events = self._events.setdefault(name, set())

@@ -11,7 +11,6 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Coroutine, Generator
-from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from perdure.errors import NotDeterministic
@@ -21,6 +20,7 @@ from perdure.replay._where import asking_line, caller_outside, line_number, line
 
 if TYPE_CHECKING:
     import asyncio
+    from types import CodeType, TracebackType
 
 __all__ = ["Call"]
 
@@ -42,7 +42,7 @@ class Call(Coroutine[Any, Any, R]):
 
     def __init__(self) -> None:
         # The line of making is remembered as code and offset: a frame would keep its locals, a line costs a search.
-        frame = caller_outside(sys._getframe(1))
+        frame = caller_outside(sys._getframe(1))  # noqa: SLF001
         self._code = frame.f_code
         self._instruction = frame.f_lasti
         self._inner = None

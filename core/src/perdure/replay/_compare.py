@@ -67,7 +67,7 @@ def input_differs(recorded: DECISIONS, asked: Command) -> bool:
     return isinstance(then, bytes) and then != asked.input
 
 
-def describe(what: DECISIONS | Command | None) -> str:
+def describe(what: DECISIONS | Command | None) -> str:  # noqa: PLR0911 - one line per kind
     """Say in a few words what was recorded or asked for."""
     match what:
         case None:

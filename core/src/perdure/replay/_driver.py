@@ -7,12 +7,11 @@ from collections import deque
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
-from perdure import failures
 from perdure.errors import NotDeterministic
 from perdure.replay._fatal import fatal_reason
 from perdure.replay._refused import RefusingLoop
 from perdure.replay._tasks import Tasks, running_loop, set_running_loop
-from perdure.replay._values import TurnDoomed, Unhandled
+from perdure.replay._values import TurnDoomed
 from perdure.replay._where import suspended_line
 
 __all__ = ["HANDLES_MAX", "Driver", "Generator"]
@@ -39,8 +38,7 @@ _MENDS: Final = {
     "Keep large data out of orchestrations: pass references between activities.",
     "interrupted": "The process was told to stop, around {where}. The turn is run again. If the code itself calls "
     "sys.exit(): return or raise instead.",
-    "not_deterministic": "{error} (around {where}). If it names an asyncio object: it is shared by two orchestrations. "
-    "Make such objects inside the orchestration, and send perdure Events from one instance to another.",
+    "not_deterministic": "Two orchestrations share an asyncio object: {error} (around {where}). Make such objects inside the orchestration, and send perdure Events from one instance to another.",
 }
 
 
@@ -66,7 +64,7 @@ class Driver(RefusingLoop):
         self.overrun_requested = False
         self.attention = False
         self.doomed: TurnDoomed | None = None
-        self.unhandled: list[Unhandled] = []
+        self.unhandled: list[tuple[str, BaseException | None]] = []
         self._ready: deque[ReplayHandle | ReplayTimerHandle] = deque()
         self._handles = 0
         self._generators: list[Generator] = []
@@ -96,7 +94,7 @@ class Driver(RefusingLoop):
         ready = self._ready
         while ready:
             handle = ready.popleft()
-            if not handle._cancelled:
+            if not handle._cancelled:  # noqa: SLF001
                 self._run_handle(handle)
             if self.attention:
                 self.attention = False
@@ -108,7 +106,7 @@ class Driver(RefusingLoop):
 
     def _run_handle(self, handle: ReplayHandle | ReplayTimerHandle) -> None:
         try:
-            handle._context.run(handle._callback, *handle._args)
+            handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - kept, as asyncio does; the worst of them doom the turn
@@ -145,7 +143,9 @@ class Driver(RefusingLoop):
 
     def doom(self, reason: str, message: str, cause: BaseException | None = None) -> TurnDoomed:
         """Note that the turn must not be committed, and give the error to raise. The first reason stays."""
-        doomed = TurnDoomed(f"{self.info.instance_id}: {message}", reason=reason, cause=cause)
+        return self._note(TurnDoomed(f"{self.info.instance_id}: {message}", reason=reason, cause=cause))
+
+    def _note(self, doomed: TurnDoomed) -> TurnDoomed:
         if self.doomed is None and not self.is_ended:
             self.doomed = doomed
             self.attention = True
@@ -153,8 +153,11 @@ class Driver(RefusingLoop):
 
     def doom_not_deterministic(self, message: str) -> NotDeterministic:
         """Doom the turn, and give the error to raise where the code did it."""
-        error = NotDeterministic(f"{self.info.instance_id}: {message}")
-        self.doom("not_deterministic", message, error)
+        return self.doom_by(NotDeterministic(f"{self.info.instance_id}: {message}"))
+
+    def doom_by(self, error: NotDeterministic) -> NotDeterministic:
+        """Doom the turn by an error, and give it back."""
+        self._note(TurnDoomed(str(error), reason="not_deterministic", cause=error))
         return error
 
     def doom_if_fatal(self, error: BaseException) -> TurnDoomed | None:
@@ -163,8 +166,10 @@ class Driver(RefusingLoop):
         if found is None:
             return None
         reason, fatal = found
+        if isinstance(fatal, NotDeterministic):
+            return self._note(TurnDoomed(str(fatal), reason=reason, cause=fatal))
         message = _MENDS[reason].format(where=self.main_line(), error=fatal)
-        if reason == "not_deterministic" and not isinstance(fatal, NotDeterministic):
+        if reason == "not_deterministic":
             wrapped = NotDeterministic(message)
             wrapped.__cause__ = fatal
             fatal = wrapped
@@ -188,12 +193,12 @@ class Driver(RefusingLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep an error that nobody looks at; the worst of them doom the turn."""
-        error = context.get("exception")
-        if isinstance(error, BaseException):
+        error: BaseException | None = context.get("exception")
+        if error is not None:
             self.doom_if_fatal(error)
+        # The error itself, taken apart when somebody asks: this may run inside the garbage collector.
         if len(self.unhandled) < UNHANDLED_MAX:
-            failure = failures.capture(error) if isinstance(error, BaseException) else None
-            self.unhandled.append(Unhandled(str(context.get("message", "")), failure))
+            self.unhandled.append((str(context.get("message", "")), error))
 
     # ---- async generators ------------------------------------------------------------------------------------------
 

@@ -56,7 +56,10 @@ class Execution:
     @property
     def unhandled(self) -> tuple[Unhandled, ...]:
         """Errors that no code of the orchestration looked at."""
-        return tuple(self._loop.unhandled)
+        return tuple(
+            Unhandled(message, None if error is None else failures.capture(error))
+            for message, error in self._loop.unhandled
+        )
 
     @property
     def overrun_requested(self) -> bool:
@@ -84,9 +87,12 @@ class Execution:
         try:
             self._turn(turn, inputs, decisions)
         except TurnDoomed as doomed:
-            if isinstance(doomed.cause, NotDeterministic):
-                raise doomed.cause from None
-            raise
+            if not isinstance(doomed.cause, NotDeterministic):
+                raise
+            error = doomed.cause
+        else:
+            return
+        raise error  # out here, so that it is not its own context
 
     def run(self, turn: TurnStarted, inputs: Sequence[INPUTS]) -> tuple[Command, ...]:
         """Run a new turn.
@@ -130,7 +136,10 @@ class Execution:
             commands = self._step(turn, inputs, recorded)
         except BaseException as error:  # noqa: BLE001 - raised again, as what it means for the turn
             loop.leave()  # again: an overrun may have been thrown into the first time; it is thrown once
-            raise self._verdict(error) from (None if isinstance(error, TurnDoomed) else error)
+            verdict = self._verdict(error)
+            if verdict is error:
+                raise
+            raise verdict from error
         self._is_broken = False
         return commands
 

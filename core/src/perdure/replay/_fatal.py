@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perdure.errors import ActivityError, NotDeterministic, OrchestrationError
+from perdure.failures import members_of
 from perdure.replay._values import TurnOverrun
 
 __all__ = ["fatal_reason"]
@@ -39,8 +40,7 @@ def fatal_reason(error: BaseException) -> tuple[str, BaseException] | None:
             return reason, each
         todo.append(each.__cause__)
         todo.append(None if each.__suppress_context__ else each.__context__)
-        if isinstance(each, BaseExceptionGroup):
-            todo.extend(each.exceptions)
+        todo.extend(members_of(each))
     return None
 
 

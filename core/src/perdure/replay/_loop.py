@@ -24,12 +24,8 @@ made. That call is where futures that hash by address are found (`get_debug`). `
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import math
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 from perdure.commands import CancelTimer, Command, SetTimer
@@ -40,7 +36,6 @@ from perdure.replay import _chance
 from perdure.replay._driver import Driver
 from perdure.replay._ledger import Ledger
 from perdure.replay._lines import EventLines
-from perdure.replay._retry import Handler
 from perdure.replay._tasks import (
     GATHERING_BIRTH,
     GatheringFuture,
@@ -49,12 +44,18 @@ from perdure.replay._tasks import (
     ReplayTimerHandle,
     running_loop,
 )
-from perdure.replay._values import Info
 from perdure.replay._where import asking_line
 from perdure.replay._work import Restore, WorkFuture
 
 if TYPE_CHECKING:
+    import asyncio
+    import contextvars
+    from collections.abc import Callable, Coroutine, Sequence
+    from types import FrameType
+
     from perdure.replay._call import Call
+    from perdure.replay._retry import Handler
+    from perdure.replay._values import Info
 
 __all__ = ["ReplayLoop", "current_loop"]
 
@@ -147,8 +148,7 @@ class ReplayLoop(Driver):
         try:
             return self.ledger.give(asked, kind, is_target_derived=is_target_derived)
         except NotDeterministic as error:
-            self.doom("not_deterministic", str(error), error)
-            raise
+            raise self.doom_by(error) from None
 
     def start_task(
         self,
@@ -184,7 +184,7 @@ class ReplayLoop(Driver):
         future.ask_task(name, queue, timeout, retry, 1)
         return future
 
-    def start_child(
+    def start_child(  # noqa: PLR0913 - one call, all by keyword
         self,
         *,
         name: str,
@@ -197,11 +197,21 @@ class ReplayLoop(Driver):
         handler: Handler | None,
         restore: Restore,
     ) -> asyncio.Future[R]:
-        """Ask for a sub-orchestration; as `start_task`, and:
+        """Ask for a sub-orchestration.
 
         Args:
-            instance_id: Its id; None derives one from the parent's.
+            name: Registered name.
+            instance_id: Its id; None derives one from the parent's, for each attempt another.
             version: Its version; None takes the newest that the worker knows.
+            input: Its encoded input.
+            decode: As for `start_task`; so are `retry`, `handler` and `restore`.
+            queue: Queue of turns that its workers serve.
+            retry: As above.
+            handler: As above.
+            restore: As above; it is also given the instance id of the last attempt.
+
+        Returns:
+            As `start_task`.
 
         Raises:
             Misuse: The instance id is not one. Fix the call.
@@ -304,7 +314,7 @@ class ReplayLoop(Driver):
     # ---- asyncio: tasks and futures ------------------------------------------------------------------------------
 
     def create_future(self) -> ReplayFuture[Any]:
-        return self.adopt(ReplayFuture)
+        return self.adopt(ReplayFuture)  # pyright: ignore[reportUnknownVariableType]
 
     def adopt(self, kind: type[F]) -> F:
         """Make a future of one of our kinds, with the next hash."""

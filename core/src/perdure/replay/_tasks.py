@@ -12,7 +12,7 @@ import contextvars
 import sys
 from asyncio import tasks as asyncio_tasks
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from perdure.replay._where import asking_line
 
@@ -165,7 +165,7 @@ class Tasks:
         self._count += 1
         if len(self._all) >= self._sweep_at:
             self._sweep()
-        task: ReplayTask[R] = ReplayTask.__new__(ReplayTask)
+        task: ReplayTask[R] = ReplayTask.__new__(ReplayTask)  # pyright: ignore[reportUnknownVariableType]
         task.order = loop.next_order()
         task.context = context = contextvars.copy_context() if context is None else context
         self._all.append(task)
@@ -189,7 +189,7 @@ class Tasks:
         frame = _as_completed_frame(sys._getframe(2))  # noqa: SLF001 - the way to look at callers
         if frame is None:
             return None
-        given = frame.f_locals[_AS_COMPLETED[frame.f_code.co_name]]
+        given: object = frame.f_locals[_AS_COMPLETED[frame.f_code.co_name]]
         if not isinstance(given, list | tuple):
             if isinstance(getattr(coroutine, "_order", None), int):  # a Call has a hash of its own
                 return None
@@ -197,7 +197,7 @@ class Tasks:
                 "asyncio.as_completed() was given coroutines in something else than a list or tuple, at "
                 f"{asking_line()}: their order would depend on memory addresses. Give it a list."
             )
-        for each in given:
+        for each in cast("list[object]", given):
             if asyncio.iscoroutine(each) and each not in self._arranged:
                 self._arranged[each] = self.make(loop, each, None, None, {})
         return self._arranged.pop(coroutine)
@@ -209,7 +209,7 @@ class Tasks:
     def forget(self) -> None:
         """Let go of all tasks; those pending say nothing when they are collected."""
         for task in self.live():
-            task._log_destroy_pending = False  # type: ignore[attr-defined] # asyncio's own switch for this
+            object.__setattr__(task, "_log_destroy_pending", False)  # asyncio's own switch, which is not typed
         self._all.clear()
         self._arranged.clear()
 

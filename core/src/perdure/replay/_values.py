@@ -69,15 +69,18 @@ class TurnDoomed(Exception):
     """The turn must not be committed. Do: drop the execution, record the turn as failed, let the instance stall.
 
     Attributes:
-        reason: `not_deterministic`, `deadlock`, `overrun`, `recursion`, `memory` or `input`.
-        cause: The error behind it, if there is one.
+        reason: `not_deterministic`, `deadlock`, `overrun`, `recursion`, `memory`, `interrupted` or `input`.
+        cause: The error behind it; this one itself where there is none.
     """
 
     def __init__(self, message: str, *, reason: str, cause: BaseException | None = None) -> None:
         super().__init__(message)
         self.reason = reason
-        self.cause = cause
-        self.__cause__ = cause
+        self.__cause__ = self._cause = cause
+
+    @property
+    def cause(self) -> BaseException:  # noqa: D102 - see Attributes
+        return self._cause or self
 
 
 class TurnOverrun(BaseException):

@@ -68,8 +68,10 @@ def _module(frame: FrameType) -> str:
 
 
 def _is_driver(frame: FrameType) -> bool:
-    """Beyond the frame that steps the loop is the worker, which asked for nothing."""
-    return frame.f_code.co_name == "_run_handle" and _module(frame) == "perdure.replay._driver"
+    """Beyond the frame that steps the loop or feeds an input is the worker, which asked for nothing."""
+    module = _module(frame)
+    is_step = module == "perdure.replay._driver" and frame.f_code.co_name == "_run_handle"
+    return is_step or module == "perdure.replay._execution"
 
 
 def _is_machinery(frame: FrameType) -> bool:

@@ -41,6 +41,7 @@ class ManualClock(Clock):
         self._wall_start = _whole_grains(now)
         self._monotonic_start = _whole_grains(monotonic)
         self._elapsed = 0.0
+        self._is_moving = False
         self._numbers = itertools.count()
         self._due: list[tuple[float, int]] = []
         self._waiting: dict[int, asyncio.Timeout] = {}
@@ -79,12 +80,21 @@ class ManualClock(Clock):
             seconds: 0 or more; 0 lets run what is ready and moves nothing.
 
         Raises:
-            Misuse: `seconds` is negative, or a task never comes to rest: make it wait for something.
+            Misuse: `seconds` is negative, another task is advancing the clock, or a task never comes to rest; the
+                message says what to change.
         """
         if seconds < 0:
             raise Misuse(f"Time does not go back: advance by 0 or more seconds, not {seconds}.")
+        if self._is_moving:
+            raise Misuse("Another task is advancing this clock: let one task of the test do it.")
+        self._is_moving = True
+        try:
+            await self._move_to(_whole_grains(self._elapsed + seconds))
+        finally:
+            self._is_moving = False
+
+    async def _move_to(self, goal: float) -> None:
         await _come_to_rest()
-        goal = _whole_grains(self._elapsed + seconds)
         while self._due and self._due[0][0] <= goal:
             self._elapsed = max(self._elapsed, _whole_grains(self._due[0][0]))
             self._wake_due()

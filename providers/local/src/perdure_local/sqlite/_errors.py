@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from perdure.spi import Corrupt, Misuse, PerdureError, Unavailable, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["is_busy", "translate", "translated"]
 
@@ -55,16 +55,18 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def translate(error: Exception, *, committing: bool = False) -> Exception:
+def translate(error: Exception, *, where: str = "", committing: bool = False) -> Exception:
     """Find the error that tells the caller what to do next.
 
     Args:
         error: What was raised.
+        where: What it is about.
         committing: COMMIT raised it.
 
     Returns:
         One of ours with `error` as its cause, or `error` itself where the table does not have it.
     """
+    kind: type[PerdureError]
     if isinstance(error, UnicodeEncodeError):
         kind, mend = Misuse, "Text with lone surrogates cannot be stored: remove them."
     elif isinstance(error, sqlite3.Error) and _code(error) in _SQLITE:
@@ -76,22 +78,28 @@ def translate(error: Exception, *, committing: bool = False) -> Exception:
         kind, mend = _SYSTEM[error.errno]
     else:
         return error
-    ours = kind(f"{error}: {mend}")
+    ours = kind(f"{where}: {error}: {mend}" if where else f"{error}: {mend}")
     ours.__cause__ = error
     return ours
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise errors of SQLite and of the operating system as ours.
+def translated(where: str = "") -> Generator[None, None, None]:
+    """Raise errors of SQLite and of the operating system as ours; those that the table lacks are left alone.
+
+    Args:
+        where: What the message shall name.
 
     Raises:
         PerdureError: The kind says what to do; the message, how to mend it.
+        Error: Not in the table.
+        OSError: Not in the table.
+        UnicodeEncodeError: Never.
     """
     try:
         yield
     except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
-        ours = translate(error)
+        ours = translate(error, where=where)
         if ours is error:
             raise
         raise ours from error

@@ -1,9 +1,9 @@
 """The folder of a hub: which ones are fit, and what lies in it.
 
-    hub.db, hub.db-wal, hub.db-shm     the database
-    gate.lock, room.lock               the lock between processes
-    payloads/                          large values, one file each
-    wake/                              one socket per process that waits for something
+hub.db, hub.db-wal, hub.db-shm     the database
+gate.lock, room.lock               the lock between processes
+payloads/                          large values, one file each
+wake/                              one socket per process that waits for something
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from perdure.spi import Misuse
@@ -18,11 +19,14 @@ from perdure.spi import Misuse
 __all__ = ["find_file_system", "prepare_folder"]
 
 _SHARED_FILE_SYSTEMS = frozenset({
-    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fuse.ceph", "fuse.cephfs", "fuse.gcsfuse",
-    "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
-    "nfs4", "ocfs2", "orangefs", "pvfs2", "smb3", "smbfs", "virtiofs",
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fakeowner", "fuse.ceph", "fuse.cephfs", "fuse.gcsfuse",
+    "fuse.glusterfs", "fuse.grpcfuse", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "gpfs", "lustre",
+    "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "pvfs2", "smb3", "smbfs", "virtiofs",
 })  # fmt: skip
 """File systems that other machines may write to: neither locks nor shared memory reach over."""
+
+
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def prepare_folder(path: str) -> Path:
@@ -44,9 +48,28 @@ def prepare_folder(path: str) -> Path:
     _check(folder)
     for name in ("payloads", "wake"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
-    # SQLite gives its other files the mode of this one.
-    os.close(os.open(folder / "hub.db", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _create_file(folder / "hub.db")
+    _sync(folder)
     return folder
+
+
+def _create_file(path: Path) -> None:
+    """Create an empty database; SQLite gives its other files the mode of this one.
+
+    Never open one that is there: to close any handle of a file drops all POSIX locks that this process has on it, also
+    those of its SQLite connections. Another process could then delete the log under them.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable: a database that lost its name is lost."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _check(folder: Path) -> None:
@@ -54,7 +77,7 @@ def _check(folder: Path) -> None:
         raise Misuse(f"Everybody may write to {folder}, and so into any history: run `chmod 700 {folder}` first.")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise Misuse(f"{folder} must be readable and writable by this user: check its owner, its mode and the mount.")
-    file_system = find_file_system(folder)
+    file_system = find_file_system(folder, _MOUNTS)
     if file_system in _SHARED_FILE_SYSTEMS:
         raise Misuse(
             f"{folder} is on a {file_system} file system, which other machines can reach: SQLite would be damaged. "
@@ -62,12 +85,12 @@ def _check(folder: Path) -> None:
         )
 
 
-def find_file_system(folder: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
+def find_file_system(folder: Path, mounts: Path) -> str | None:
     """Find the type of the file system that a folder is on.
 
     Args:
         folder: A real path.
-        mounts: Where the kernel lists what is mounted.
+        mounts: The kernel's list of what is mounted.
 
     Returns:
         The kernel's name of it, or None where that is not to be found out: anywhere but on Linux.

@@ -1,24 +1,23 @@
 """Group commit: whatever changes wait are made in one write transaction, under the lock, on the loop's own thread.
 
-    run() ──▶ waiting ──next turn of the loop──▶ lock free? ──▶ BEGIN … COMMIT ──▶ unlock ──▶ everybody has an answer
-                 ▲                                 │ no: a thread waits for it        │
-                 └───────── what came meanwhile ───┴──────────────────────────────────┘
+    run() ──▶ waiting ──next round of the loop──▶ lock free? ──▶ BEGIN … COMMIT ──▶ unlock ──▶ everybody has an answer
+                 ▲                                  │ no: a thread waits for it        │
+                 └────────── what came meanwhile ───┴──────────────────────────────────┘
 
 The commit is not moved to a thread: a lone Step costs one sync either way, and a writer thread beside a busy loop was
-measured six times slower, because it gives the GIL away at every row.
+measured six times slower, because sqlite3 gives the GIL away at every row.
 
-Nobody's failure is another's: if a transaction fails, its changes are made again in two halves, down to the single one
-that cannot be made. A change therefore keeps nothing of an attempt that failed.
+Nobody's failure is another's (C4): if a transaction fails, its changes are made again in two halves, down to the one
+that cannot be made. A change must therefore keep nothing of an attempt that failed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perdure.spi import Unavailable
@@ -28,27 +27,29 @@ from perdure_local.sqlite._messages import MessageChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from perdure.spi import Delivery, Key, QueueName
     from perdure_local.sqlite._lock import FairLock
 
-__all__ = ["Change", "GroupCommit", "Transaction"]
+__all__ = ["GroupCommit", "Transaction"]
 
 Answer = TypeVar("Answer")
 
 _CHANGES_MAX = 1024
-"""Of one transaction: more only make the first ones wait longer."""
+"""Of one transaction: more would only let the first ones wait longer."""
 
 _BYTES_MAX = 32 * 2**20
 """Of one transaction, unless a single change is larger."""
 
-_ROWS_TO_CHECKPOINT = 4000
-_BYTES_TO_CHECKPOINT = 8 * 2**20
-"""How much is written before the log is carried into the database file: both bound the size of the log."""
+_ROWS_TO_CHECKPOINT, _BYTES_TO_CHECKPOINT = 4000, 8 * 2**20
+"""So much is written before the log is carried into the database file: bounds the log, and how long that takes."""
+
+_log = logging.getLogger(__name__)
 
 
 class Transaction:
-    """One write transaction: what its changes decide is collected and written with few statements."""
+    """One write transaction: what its changes decide is collected, and written with few statements."""
 
     def __init__(self, connection: sqlite3.Connection, holder: int) -> None:
         self.histories = HistoryChanges(connection, holder)
@@ -56,10 +57,208 @@ class Transaction:
         self.connection = connection
 
     def write(self) -> int:
-        """Write what was decided, and tell how many rows."""
+        """Write what was decided, and tell how many rows that were."""
         return self.histories.write() + self.messages.write()
 
 
 @dataclass(frozen=True, slots=True)
-class Change[Answer]:
-    """One thing to do in a write transaction."""
+class _Change:
+    """What somebody wants to have changed.
+
+    Attributes:
+        apply: Makes the change and gives the answer.
+        keys: Instances that it looks at: read together with those of the others.
+        deliveries: Leases that it looks at, likewise.
+        size: Bytes that it writes, about.
+        answer: Where the answer goes.
+    """
+
+    apply: Callable[[Transaction], Any]
+    keys: Sequence[Key]
+    deliveries: Sequence[Delivery]
+    size: int
+    answer: asyncio.Future[Any]
+
+
+class GroupCommit:
+    """Makes changes, many in one transaction. There is one per database and process: the only way to write."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        lock: FairLock,
+        holder: int,
+        on_commit: Callable[[AbstractSet[QueueName], AbstractSet[Key]], None],
+    ) -> None:
+        """Get ready.
+
+        Args:
+            connection: In autocommit mode; used on the loop's thread only.
+            lock: Not held.
+            holder: Name of this opened database.
+            on_commit: Told after each commit in which queues and histories something is new.
+        """
+        self._connection = connection
+        self._lock = lock
+        self._holder = holder
+        self._on_commit = on_commit
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Change] = deque()
+        self._flush_is_coming = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._committing = False
+        self._rows_in_log = self._bytes_in_log = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(
+        self,
+        apply: Callable[[Transaction], Answer],
+        *,
+        keys: Sequence[Key] = (),
+        deliveries: Sequence[Delivery] = (),
+        size: int = 0,
+        undo: Callable[[Answer], Callable[[Transaction], object]] | None = None,
+    ) -> Answer:
+        """Make a change; cancelling this either prevents it or leaves it whole.
+
+        Args:
+            apply: Makes the change in the transaction; may be called again if its group failed.
+            keys: Instances it looks at.
+            deliveries: Leases it looks at.
+            size: Bytes it writes, about.
+            undo: From the answer, the change that gives back what it took: made if nobody waits for it any more.
+
+        Raises:
+            CancelledError: This was cancelled.
+            Unavailable: Nothing happened: make the same change again, later.
+            Unknown: It may have happened.
+        """
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._add(_Change(apply, keys, deliveries, size, answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # The answer was on its way: what it gives is held for somebody who has gone.
+            if (
+                undo is not None
+                and not self._closed
+                and answer.done()
+                and not answer.cancelled()
+                and answer.exception() is None
+            ):
+                self._add(_Change(undo(answer.result()), (), (), 0, self._loop.create_future()))
+            raise
+
+    async def close(self) -> None:
+        """Refuse new changes, and wait until those that wait are made."""
+        self._closed = True
+        await self._idle.wait()
+
+    def _add(self, change: _Change) -> None:
+        if self._closed:
+            raise Unavailable("The hub is being closed in this process.")
+        self._waiting.append(change)
+        self._idle.clear()
+        self._call_flush()
+
+    def _call_flush(self) -> None:
+        # All tasks that were woken together have added their changes before this is called.
+        if not self._flush_is_coming:
+            self._flush_is_coming = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._lock.try_acquire():
+            self._flush_under_lock()
+        else:
+            self._task = self._loop.create_task(self._flush_when_free())
+
+    async def _flush_when_free(self) -> None:
+        try:
+            await self._lock.wait()
+        except OSError as error:
+            while self._waiting:
+                _fail(self._waiting.popleft(), translate(error))
+            self._flush_is_coming = False
+            self._idle.set()
+        else:
+            self._flush_under_lock()
+
+    def _flush_under_lock(self) -> None:
+        try:
+            self._make(self._take())
+            self._checkpoint()
+        finally:
+            self._lock.release()
+            self._flush_is_coming = False
+            if self._waiting:
+                self._call_flush()
+            else:
+                self._idle.set()
+
+    def _take(self) -> list[_Change]:
+        """Take the changes of one transaction, without those that nobody waits for any more."""
+        taken: list[_Change] = []
+        size = 0
+        while self._waiting and len(taken) < _CHANGES_MAX:
+            size += self._waiting[0].size
+            if taken and size > _BYTES_MAX:
+                break
+            change = self._waiting.popleft()
+            if not change.answer.cancelled():
+                taken.append(change)
+        return taken
+
+    def _make(self, changes: Sequence[_Change]) -> None:
+        if not changes:
+            return
+        try:
+            answers = self._transact(changes)
+        except Exception as error:  # noqa: BLE001 - it goes to whoever made the change; the others must get theirs
+            if len(changes) == 1 or is_busy(error):
+                for change in changes:
+                    _fail(change, translate(error, committing=self._committing))
+            else:
+                self._make(changes[: len(changes) // 2])
+                self._make(changes[len(changes) // 2 :])
+        else:
+            for change, answer in zip(changes, answers, strict=True):
+                change.answer.set_result(answer)
+
+    def _transact(self, changes: Sequence[_Change]) -> list[Any]:
+        transaction = Transaction(self._connection, self._holder)
+        self._committing = False
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            transaction.histories.load(key for change in changes for key in change.keys)
+            transaction.messages.load(delivery for change in changes for delivery in change.deliveries)
+            answers = [change.apply(transaction) for change in changes]
+            rows = transaction.write()
+            self._committing = True
+            # Crash before this line has reached the disk: none of the group happened. After it: all of it.
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._rows_in_log += rows
+        self._bytes_in_log += sum(change.size for change in changes)
+        self._on_commit(transaction.messages.changed_queues, transaction.histories.changed_keys)
+        return answers
+
+    def _checkpoint(self) -> None:
+        if self._rows_in_log < _ROWS_TO_CHECKPOINT and self._bytes_in_log < _BYTES_TO_CHECKPOINT:
+            return
+        self._rows_in_log = self._bytes_in_log = 0
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            # Everything is committed and stays in the log; the next checkpoint carries it over.
+            _log.warning("The write-ahead log could not be carried into the database: %s", error)
+
+
+def _fail(change: _Change, error: Exception) -> None:
+    if not change.answer.done():
+        change.answer.set_exception(error)

@@ -3,6 +3,8 @@
 The decisions are made in Python on rows that were read together; what they decided is written together, at the end.
 """
 
+# ruff: noqa: S608 - statements are put together from constants of this module
+
 from __future__ import annotations
 
 import zlib
@@ -154,7 +156,8 @@ class HistoryChanges:
         return rows
 
     def _find(self, key: Key) -> Instance | None:
-        self.load((key,))
+        if key not in self._known:
+            self.load((key,))
         return self._known[key]
 
     def _look_back(self, append: Append, instance: Instance) -> Conflict | Committed:
@@ -237,7 +240,7 @@ def read_summaries(connection: sqlite3.Connection, start: str, count: int, *, in
         Corrupt: A summary is damaged.
     """
     rows = connection.execute(
-        f"SELECT key, summary FROM instances WHERE key {'>=' if inclusive else '>'} ? ORDER BY key LIMIT ?",  # noqa: S608
+        f"SELECT key, summary FROM instances WHERE key {'>=' if inclusive else '>'} ? ORDER BY key LIMIT ?",
         (start, count),
     )
     return [key if summary is None else _summary_of(key, summary) for key, summary in rows.fetchall()]

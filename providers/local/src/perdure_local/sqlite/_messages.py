@@ -6,9 +6,11 @@ happens to lie in the present again ends by itself, after at most the time it wa
 when a delayed message is due.
 """
 
+# ruff: noqa: S608 - statements are put together from constants of this module
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perdure.spi import Claim, DeadLetter, Delivery, Envelope, Key, QueueName
 from perdure_local.sqlite._statements import for_each_in, insert_rows, largest
@@ -17,16 +19,21 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-__all__ = ["AFFINITY_SECONDS", "Moment", "Order", "MessageChanges", "find_next", "read_dead_letters"]
+__all__ = ["AFFINITY_SECONDS", "MessageChanges", "Moment", "Order", "find_lease_end", "find_next", "read_dead_letters"]
 
 AFFINITY_SECONDS = 0.05
 """So long a message is left to the process that ran the last turn of its group and has it in its cache."""
 
 _ENVELOPE = 'messages.message_id, messages."group", messages.body, messages.not_before, messages.partition'
+_READY = f"SELECT ready.id, ready.count, {_ENVELOPE} FROM ready JOIN messages USING (id) WHERE ready.queue = ?"
+_DEAD = (
+    f"SELECT id, nonce, count, reason, {_ENVELOPE} FROM dead JOIN messages USING (id) WHERE dead.queue = ? "
+    "ORDER BY id LIMIT ?"
+)
 _ENDED = "FROM leases WHERE queue = :queue AND NOT (since <= :now AND :now < until)"
 _DUE = "FROM delayed WHERE queue = :queue AND due <= :now"
 _NOT_LEFT_TO_ANOTHER = """
-    AND NOT (messages.sent BETWEEN ? AND ? AND EXISTS (
+    AND NOT (ready.since BETWEEN ? AND ? AND EXISTS (
         SELECT 1 FROM instances WHERE key = messages."group" AND holder IN ({})))
 """
 
@@ -46,7 +53,7 @@ class Lease(NamedTuple):
     nonce: int
     since: float
     until: float
-    count: int
+    delivery_count: int
 
 
 class Order(NamedTuple):
@@ -94,7 +101,9 @@ class MessageChanges:
         statement = "SELECT id, queue, nonce, since, until, count FROM leases WHERE id IN"
         self._known.update((row[0], Lease(*row)) for row in for_each_in(self._connection, statement, ids))
 
-    def send(self, envelopes: Iterable[Envelope], at: Moment, claim: Claim | None = None, nonce: int = 0) -> list[Delivery]:
+    def send(
+        self, envelopes: Iterable[Envelope], at: Moment, claim: Claim | None = None, nonce: int = 0
+    ) -> list[Delivery]:
         """Add messages; those that are claimed and due are born leased.
 
         Returns:
@@ -115,14 +124,14 @@ class MessageChanges:
             lease = self._end_lease(delivery, at)
             if lease is not None:
                 due = at.wall + delay_seconds if delay_seconds > 0 else 0.0
-                self._place(delivery.envelope.queue, lease.id, due, lease.count)
+                self._place(delivery.envelope.queue, lease.id, due, lease.delivery_count, at)
 
     def renew(self, deliveries: Sequence[Delivery], at: Moment, lease_seconds: float) -> list[bool]:
-        """Lengthen what is still held; a lease that is longer already stays as it is."""
+        """Hold what is still held for so long from now."""
         leases = [self._find_lease(delivery, at) for delivery in deliveries]
         for lease in leases:
             if lease is not None:
-                self._hold(lease._replace(since=at.monotonic, until=max(lease.until, at.monotonic + lease_seconds)))
+                self._hold(lease._replace(since=at.monotonic, until=at.monotonic + lease_seconds))
         return [lease is not None for lease in leases]
 
     def dead_letter(self, deliveries: Sequence[Delivery], at: Moment, reason: str) -> None:
@@ -130,7 +139,7 @@ class MessageChanges:
         for delivery in deliveries:
             lease = self._end_lease(delivery, at)
             if lease is not None:
-                self._dead.append((lease.id, lease.queue, lease.nonce, lease.count, reason))
+                self._dead.append((lease.id, lease.queue, lease.nonce, lease.delivery_count, reason))
 
     def receive(self, order: Order, at: Moment) -> list[Delivery]:
         """Lease what is ready, oldest first; what came too often goes to the dead letters."""
@@ -146,17 +155,20 @@ class MessageChanges:
         ]
         until = at.monotonic + order.lease_seconds
         return [
-            self._deliver(Lease(row[0], order.queue, order.nonce, at.monotonic, until, row[1] + 1), _envelope(order.queue, row[2:]))
+            self._deliver(
+                Lease(row[0], order.queue, order.nonce, at.monotonic, until, row[1] + 1),
+                _envelope(order.queue, row[2:]),
+            )
             for row in found
             if row[1] < order.deliveries_max
         ]
 
-    def redrive(self, letters: Sequence[DeadLetter]) -> list[bool]:
+    def redrive(self, letters: Sequence[DeadLetter], at: Moment) -> list[bool]:
         """Make dead letters ready again."""
         answers = [self._unbury(letter) for letter in letters]
         for letter, was_there in zip(letters, answers, strict=True):
             if was_there:
-                self._place(letter.envelope.queue, _parse(letter)[0], 0.0, 0)
+                self._place(letter.envelope.queue, _parse(letter)[0], 0.0, 0, at)
         return answers
 
     def drop(self, letters: Sequence[DeadLetter]) -> list[bool]:
@@ -171,10 +183,12 @@ class MessageChanges:
         Returns:
             How many rows.
         """
-        rows = sum(map(len, (self._messages, self._ready, self._delayed, self._leases, self._dead, self._unleased, self._gone)))
-        columns = 'messages (id, queue, message_id, "group", partition, not_before, sent, body)'
+        rows = sum(
+            map(len, (self._messages, self._ready, self._delayed, self._leases, self._dead, self._unleased, self._gone))
+        )
+        columns = 'messages (id, queue, message_id, "group", partition, not_before, body)'
         insert_rows(self._connection, columns, self._messages)
-        insert_rows(self._connection, "ready (queue, id, count)", self._ready)
+        insert_rows(self._connection, "ready (queue, id, count, since)", self._ready)
         insert_rows(self._connection, "delayed (queue, due, id, count)", self._delayed)
         leases = "leases (id, queue, nonce, since, until, count)"
         renewed = "ON CONFLICT (id) DO UPDATE SET since = excluded.since, until = excluded.until"
@@ -191,33 +205,34 @@ class MessageChanges:
         self._next_id = (self._next_id or largest(self._connection, "messages", "id")) + 1
         self._messages.append((
             self._next_id, envelope.queue, envelope.message_id, envelope.group, envelope.partition,
-            envelope.not_before, at.monotonic, envelope.body,
+            envelope.not_before, envelope.body,
         ))  # fmt: skip
         due = envelope.not_before if envelope.not_before > at.wall else 0.0
         if due or claim is None or envelope.message_id not in claim.message_ids:
-            self._place(envelope.queue, self._next_id, due, 0)
+            self._place(envelope.queue, self._next_id, due, 0, at)
             return None
         until = at.monotonic + claim.lease_seconds
         return self._deliver(Lease(self._next_id, envelope.queue, nonce, at.monotonic, until, 1), envelope)
 
-    def _place(self, queue: QueueName, id_: int, due: float, count: int) -> None:
+    def _place(self, queue: QueueName, id_: int, due: float, count: int, at: Moment) -> None:
         if due:
             self._delayed.append((queue, due, id_, count))
         else:
-            self._ready.append((queue, id_, count))
+            self._ready.append((queue, id_, count, at.monotonic))
         self.changed_queues.add(queue)
 
     def _deliver(self, lease: Lease, envelope: Envelope) -> Delivery:
         self._hold(lease)
-        return Delivery(envelope, f"{lease.id}.{lease.nonce}", lease.count, lease.until)
+        return Delivery(envelope, f"{lease.id}.{lease.nonce}", lease.delivery_count, lease.until)
 
     def _hold(self, lease: Lease) -> None:
         self._leases[lease.id] = self._known[lease.id] = lease
 
     def _find_lease(self, delivery: Delivery, at: Moment) -> Lease | None:
         """Find the lease that a receipt speaks of, if it is still valid."""
-        self.load((delivery,))
         id_, nonce = _parse(delivery)
+        if id_ not in self._known:
+            self.load((delivery,))
         lease = self._known[id_]
         valid = lease is not None and lease.nonce == nonce and lease.since <= at.monotonic < lease.until
         return lease if valid else None
@@ -231,24 +246,23 @@ class MessageChanges:
 
     def _make_ready(self, order: Order, at: Moment) -> None:
         """Move what is due, and what is held by nobody any more, to where it is found."""
-        self._connection.execute(f"INSERT INTO ready SELECT queue, id, count {_DUE}", (due := {"queue": order.queue, "now": at.wall}))
-        self._connection.execute(f"DELETE {_DUE}", due)
+        self._move_to_ready(_DUE, {"queue": order.queue, "now": at.wall, "since": at.monotonic})
         if order.sweep:
-            ended = {"queue": order.queue, "now": at.monotonic}
-            self._connection.execute(f"INSERT INTO ready SELECT queue, id, count {_ENDED}", ended)
-            self._connection.execute(f"DELETE {_ENDED}", ended)
+            self._move_to_ready(_ENDED, {"queue": order.queue, "now": at.monotonic, "since": at.monotonic})
             self._known.clear()
 
+    def _move_to_ready(self, which: str, parameters: dict[str, object]) -> None:
+        self._connection.execute(f"INSERT INTO ready SELECT queue, id, count, :since {which}", parameters)
+        self._connection.execute(f"DELETE {which}", parameters)
+
     def _find_ready(self, order: Order, at: Moment) -> list[tuple[int, int, str, str, bytes, float, int]]:
-        left, parameters = "", [order.queue]
+        left = ""
+        parameters: list[object] = [order.queue]
         if order.holders:
             left = _NOT_LEFT_TO_ANOTHER.format(", ".join("?" * len(order.holders)))
             parameters += [at.monotonic - AFFINITY_SECONDS, at.monotonic, *order.holders]
-        return self._connection.execute(
-            f"SELECT ready.id, ready.count, {_ENVELOPE} FROM ready JOIN messages USING (id) "
-            f"WHERE ready.queue = ? {left} ORDER BY ready.id LIMIT ?",
-            [*parameters, order.limit],
-        ).fetchall()
+        statement = f"{_READY} {left} ORDER BY ready.id LIMIT ?"
+        return self._connection.execute(statement, [*parameters, order.limit]).fetchall()
 
     def _unbury(self, letter: DeadLetter) -> bool:
         self.write()
@@ -259,7 +273,8 @@ class MessageChanges:
 def find_next(connection: sqlite3.Connection, queue: QueueName) -> tuple[bool, float | None]:
     """Look whether a message is ready, and when the next delayed one is due (wall time; None: there is none)."""
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM ready WHERE queue = ?1), (SELECT min(due) FROM delayed WHERE queue = ?1)", (queue,)
+        "SELECT EXISTS (SELECT 1 FROM ready WHERE queue = ?1), (SELECT min(due) FROM delayed WHERE queue = ?1)",
+        (queue,),
     ).fetchone()
     return bool(row[0]), row[1]
 
@@ -272,20 +287,16 @@ def find_lease_end(connection: sqlite3.Connection, queue: QueueName, now: float)
     row = connection.execute(
         "SELECT min(iif(since <= ?, until, 0)) FROM leases WHERE queue = ?", (now, queue)
     ).fetchone()
-    return row[0]
+    return None if row[0] is None else float(row[0])
 
 
 def read_dead_letters(connection: sqlite3.Connection, queue: QueueName, limit: int) -> list[DeadLetter]:
     """List dead letters, oldest first."""
-    rows = connection.execute(
-        f"SELECT id, nonce, count, reason, {_ENVELOPE} FROM dead JOIN messages USING (id) "
-        "WHERE dead.queue = ? ORDER BY id LIMIT ?",
-        (queue, limit),
-    )
+    rows = connection.execute(_DEAD, (queue, limit))
     return [DeadLetter(_envelope(queue, row[4:]), row[3], row[2], f"{row[0]}.{row[1]}") for row in rows.fetchall()]
 
 
-def _envelope(queue: QueueName, row: Sequence[object]) -> Envelope:
+def _envelope(queue: QueueName, row: Sequence[Any]) -> Envelope:
     message_id, group, body, not_before, partition = row
     return Envelope(queue, message_id, Key(group), body, not_before, partition)
 

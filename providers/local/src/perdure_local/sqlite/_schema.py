@@ -61,13 +61,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             "group" TEXT NOT NULL,
             partition INTEGER NOT NULL,
             not_before REAL NOT NULL,   -- wall time, as it was sent
-            sent REAL NOT NULL,         -- monotonic
             body BLOB NOT NULL
         ) STRICT
         """,
         """
         CREATE TABLE ready (
-            queue TEXT NOT NULL, id INTEGER NOT NULL, count INTEGER NOT NULL,
+            queue TEXT NOT NULL, id INTEGER NOT NULL,
+            count INTEGER NOT NULL,     -- deliveries so far
+            since REAL NOT NULL,        -- monotonic
             PRIMARY KEY (queue, id)
         ) STRICT, WITHOUT ROWID
         """,

@@ -1,0 +1,21 @@
+"""The command line: `perdure`, also as `python -m perdure`."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+NEEDED = frozenset({"click", "rich"})
+
+
+def main() -> int:
+    """Run the command line on the arguments of the process and give the exit code; `perdure --help` lists them."""
+    try:
+        from perdure.cli._app import app  # noqa: PLC0415 - what it needs may be missing, and then we say so
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in NEEDED:
+            raise
+        sys.stderr.write(f"perdure: the command line needs {missing.name}: pip install 'perdure-core[cli]'\n")
+        return 2
+    return app.run()

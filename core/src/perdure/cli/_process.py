@@ -1,0 +1,91 @@
+"""The process of `run` and `worker`: its hash seed, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from perdure.cli._shell import INTERRUPTED, TERMINATED, notice, session
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
+__all__ = ["Stop", "begin_with_fixed_hashes", "end_at_once_if_threads_go_on", "first_of", "stopping"]
+
+HASH_SEED = "PYTHONHASHSEED"
+THREADS = "perdure-activity"
+
+
+def begin_with_fixed_hashes() -> None:
+    """Start the process anew with PYTHONHASHSEED=0, unless it was started so: sets of text must keep their order.
+
+    Call it before anything is read or imported for the user.
+    """
+    if os.environ.get(HASH_SEED) == "0" or not session().may_replace_process or not sys.executable:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, HASH_SEED: "0"})  # noqa: S606
+
+
+class Stop:
+    """Whether somebody wants the process to stop."""
+
+    def __init__(self, mend: str) -> None:
+        self.exit_code = 0
+        self._mend = mend
+        self._wanted = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait until it should stop; `exit_code` then says how."""
+        await self._wanted.wait()
+
+    def ask(self, exit_code: int) -> None:
+        """Ask to stop; asking twice stops at once, as a crash would: what is recorded goes on elsewhere."""
+        if self._wanted.is_set():
+            notice("stopped at once; other workers take over when its leases end")
+            os._exit(exit_code)
+        self.exit_code = exit_code
+        self._wanted.set()
+        notice(self._mend)
+
+
+@contextlib.contextmanager
+def stopping(mend: str) -> Generator[Stop, None, None]:
+    """Catch Ctrl-C and SIGTERM inside the body; `mend` is said at the first one."""
+    loop = asyncio.get_running_loop()
+    stop = Stop(mend)
+    codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+    for number, code in codes.items():
+        loop.add_signal_handler(number, stop.ask, code)
+    try:
+        yield stop
+    finally:
+        for number in codes:
+            loop.remove_signal_handler(number)
+
+
+async def first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Run all until the first one ends; then cancel the others. What the first one raised is raised."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        task.result()
+
+
+def end_at_once_if_threads_go_on(exit_code: int) -> None:
+    """End although activities still run in threads: Python would wait for them, and they were given back."""
+    if session().may_replace_process and any(each.name.startswith(THREADS) for each in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)

@@ -1,0 +1,22 @@
+"""Puts this folder on the path: its support modules are also run as scripts, by other Pythons."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _executions_are_closed() -> Iterator[None]:
+    """Whoever makes an execution closes it: here, for all tests."""
+    from replay_support import opened  # noqa: PLC0415 - the path is made above
+
+    yield
+    for execution in list(opened):
+        execution.close()
+    opened.clear()

@@ -1,0 +1,245 @@
+"""The database of a hub folder, opened once per process and event loop, however many stores and queues use it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from perdure.spi import Key, Misuse, QueueName, Unavailable
+from perdure_local.sqlite._errors import translated
+from perdure_local.sqlite._folder import prepare_folder
+from perdure_local.sqlite._group import GroupCommit
+from perdure_local.sqlite._histories import read_tokens
+from perdure_local.sqlite._lock import FairLock
+from perdure_local.sqlite._payloads import PayloadFiles
+from perdure_local.sqlite._schema import prepare_schema
+from perdure_local.sqlite._waiting import Waiting
+from perdure_local.sqlite._wake import Pokes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from perdure.spi import Entropy, Token
+
+__all__ = ["Database"]
+
+T = TypeVar("T")
+
+_SQLITE_OLDEST = (3, 37, 0)
+"""The first with STRICT tables."""
+
+_BUSY_SECONDS = 0.25
+"""How long another program's lock may block the loop. Perdure's own processes never meet here: they share a lock."""
+
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    # Checkpoints are ours, under the lock: SQLite up to 3.51.2 can damage a log that two processes restart at once.
+    "wal_autocheckpoint = 0",
+    "journal_size_limit = 16777216",
+    "mmap_size = 0",
+    "cache_size = -32768",
+    "temp_store = MEMORY",
+    "secure_delete = FAST",
+    "trusted_schema = OFF",
+    *(("fullfsync = ON", "checkpoint_fullfsync = ON") if sys.platform == "darwin" else ()),
+)
+
+
+class Database:
+    """One connection, one group commit and one socket, shared by the stores and queues of one event loop.
+
+    Attributes:
+        changes: Makes changes.
+        payloads: The files of large values.
+        connection: In autocommit mode. No read transaction outlives a call, or checkpoints could not restart the log.
+        sqlite_version: Of the library that Python was built with.
+    """
+
+    changes: GroupCommit
+    connection: sqlite3.Connection
+    payloads: PayloadFiles
+    sqlite_version = sqlite3.sqlite_version
+
+    def __init__(self, folder: Path, entropy: Entropy) -> None:
+        self.folder = folder
+        self._holder = 1 + int.from_bytes(entropy.random_bytes(6), "big")
+        self._users = 0
+        self._opening = asyncio.Lock()
+        self._is_open = False
+        self._queues: Waiting[QueueName] = Waiting()
+        self._keys: Waiting[Key] = Waiting()
+        self._seen: dict[Key, Token | None] = {}
+
+    @classmethod
+    async def open(cls, path: str, entropy: Entropy) -> Database:
+        """Open the database in a folder, or share it if this loop has it open.
+
+        Raises:
+            TooNew: A newer release wrote it.
+            Corrupt: It is damaged.
+            Misuse: The folder cannot be used.
+        """
+        with translated(path):
+            folder = prepare_folder(path)
+        place = (folder, asyncio.get_running_loop())
+        database = _OPEN.get(place)
+        if database is None:
+            database = _OPEN[place] = cls(folder, entropy)
+        database._users += 1
+        try:
+            async with database._opening:
+                if not database._is_open:
+                    await database._open()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Let go; the last one who does closes the database."""
+        self._users -= 1
+        if self._users:
+            return
+        place = (self.folder, asyncio.get_running_loop())
+        if _OPEN.get(place) is self:
+            del _OPEN[place]
+        if self._is_open:
+            self._is_open = False
+            self._queues.wake(self._queues.names)
+            self._keys.wake(self._keys.names)
+            # Half closed, the log could be carried over without the lock.
+            await asyncio.shield(asyncio.create_task(self._close()))
+
+    def check_open(self) -> None:
+        """Raise Unavailable if it was closed while somebody waited."""
+        if not self._is_open:
+            raise Unavailable("The hub was closed in this process.")
+
+    def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Run several reads that see one moment."""
+        self.check_open()
+        with translated():
+            self.connection.execute("BEGIN")
+            try:
+                return look(self.connection)
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("COMMIT")
+
+    def look(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read of one statement."""
+        self.check_open()
+        with translated():
+            return look(self.connection)
+
+    async def on_thread(self, call: Callable[[], T]) -> T:
+        """Make a call that blocks on files."""
+        self.check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    @contextmanager
+    def queue_change(self, queue: QueueName) -> Generator[asyncio.Event, None, None]:
+        """Give an event that is set when a message may have come to the queue, from any process."""
+        self._listen()
+        with self._queues.change_of(queue) as event:
+            yield event
+
+    @contextmanager
+    def key_change(self, key: Key, seen: Token | None) -> Generator[asyncio.Event, None, None]:
+        """Give an event that is set when a history is not what was seen any more, in any process."""
+        self._listen()
+        self._seen[key] = seen
+        try:
+            with self._keys.change_of(key) as event:
+                yield event
+        finally:
+            if key not in self._keys:
+                del self._seen[key]
+
+    def others(self) -> tuple[int, ...]:
+        """Tell which other processes wait for something."""
+        return self._pokes.others()
+
+    async def _open(self) -> None:
+        with translated(str(self.folder)):
+            lock = FairLock(self.folder)
+            try:
+                await lock.wait()
+                try:
+                    self.connection = _connect(self.folder / "hub.db")
+                finally:
+                    lock.release()
+            except BaseException:
+                lock.close()
+                raise
+            self._lock = lock
+            self._pokes = Pokes(self.folder / "wake", self._holder, self._on_poke)
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="perdure-files")
+        self.payloads = PayloadFiles(self.folder / "payloads")
+        self.changes = GroupCommit(self.connection, lock, self._holder, self._on_commit)
+        self._is_open = True
+
+    async def _close(self) -> None:
+        await self.changes.close()
+        self._threads.shutdown(wait=False)
+        self._pokes.close()
+        # The last connection of all carries the log over and deletes it, which must not meet another one's write.
+        await self._lock.wait()
+        try:
+            with translated():
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self.connection.close()
+        finally:
+            self._lock.close()
+
+    def _listen(self) -> None:
+        self.check_open()
+        with translated():
+            self._pokes.listen()
+
+    def _on_commit(self, queues: AbstractSet[QueueName], keys: AbstractSet[Key]) -> None:
+        if queues or keys:
+            self._queues.wake(queues)
+            self._keys.wake(keys)
+            self._pokes.poke_others()
+
+    def _on_poke(self) -> None:
+        """Another process changed something: wake all who wait for messages, and who waits for a changed history."""
+        self._queues.wake(self._queues.names)
+        waited_for = self._keys.names
+        if waited_for:
+            tokens = self.look(lambda connection: read_tokens(connection, waited_for))
+            self._keys.wake(key for key, token in tokens.items() if token != self._seen[key])
+
+
+_OPEN: dict[tuple[Path, asyncio.AbstractEventLoop], Database] = {}
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file under the lock: this may repair what a crash left, create the tables, or bring them up to date."""
+    if sqlite3.sqlite_version_info < _SQLITE_OLDEST:
+        oldest = ".".join(map(str, _SQLITE_OLDEST))
+        raise Misuse(f"Python was built with SQLite {sqlite3.sqlite_version}, sqlite: needs {oldest} or newer.")
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, cached_statements=256)
+    try:
+        prepare_schema(connection)
+        _configure(connection, path)
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        raise Misuse(f"{path} is on a file system without shared memory, which SQLite needs: use a local disk.")

@@ -1,0 +1,193 @@
+"""Several processes use one folder."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from perdure_conformance.material import ORDER, TASKS, addition, begin, message, read_head
+
+from perdure_local.sqlite._lock import FairLock, _try_lock
+
+if TYPE_CHECKING:
+    from perdure_conformance import Harness
+
+PROCESSES = 4
+
+
+def let_go(children: list[Any]) -> list[list[str]]:
+    """Let all begin at once, and give what each has said."""
+    for child in children:
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.stdin.write("\n")
+        child.stdin.flush()
+    said = [child.communicate()[0].split() for child in children]
+    assert [child.returncode for child in children] == [0] * len(children)
+    return said
+
+
+@pytest.mark.slow
+async def test_h2_of_several_processes_one_appends_the_next_record(harness: Harness, children: Any) -> None:
+    """Each version is won once, whoever asks how often."""
+    last = 120
+    store = await harness.open_store()
+    await begin(store)
+
+    won = let_go([children.start("append_race.py", harness.folder, name, last) for name in "abcd"])
+
+    records = (await read_head(store, ORDER)).records
+    assert [record.version for record in records] == list(range(1, last + 1))
+    said = {f"{name}-{version}" for name, versions in zip("abcd", won, strict=True) for version in versions}
+    assert {record.turn_id for record in records[1:]} == said
+    assert sum(map(len, won)) == last - 1
+
+
+@pytest.mark.slow
+def test_processes_that_all_want_the_lock_take_turns(tmp_path: Path, children: Any) -> None:
+    """SQLite's own lock, or flock alone, lets one process in again and again while the others starve."""
+    count = 300
+    let_go([children.start("take_turns.py", tmp_path, letter, count) for letter in "abcd"])
+
+    turns = (tmp_path / "turns").read_text()
+
+    assert sorted(turns) == sorted("abcd" * count), "two had the lock at once, and wrote to one place"
+    # As long as all are there: the first ones may have begun alone, the last one ends alone.
+    busy = turns[max(turns.index(letter) for letter in "abcd") : min(turns.rindex(letter) for letter in "abcd")]
+    again = sum(before == after for before, after in itertools.pairwise(busy))
+    assert again < len(busy) / 4, f"{again} of {len(busy)} turns were taken by whoever had the one before"
+
+
+async def test_whoever_gives_the_lock_back_cannot_overtake_the_one_who_waits(tmp_path: Path) -> None:
+    """However slowly the waiting one wakes: it stands in the gate."""
+    mine, other, third = FairLock(tmp_path), FairLock(tmp_path), FairLock(tmp_path)
+    assert mine.try_acquire()
+    waiting = asyncio.create_task(other.wait())
+    await asyncio.sleep(0)
+    while _gate_is_free(third):
+        await asyncio.sleep(0.001)
+
+    mine.release()
+    tries = [mine.try_acquire(), third.try_acquire()]
+    await waiting
+    tries += [mine.try_acquire(), third.try_acquire()]
+
+    assert tries == [False] * 4
+    other.release()
+    assert third.try_acquire()
+    for lock in (mine, other, third):
+        lock.close()
+
+
+def _gate_is_free(lock: FairLock) -> bool:
+    free = _try_lock(lock._gate)
+    if free:
+        fcntl.flock(lock._gate, fcntl.LOCK_UN)
+    return free
+
+
+async def test_who_gives_up_waiting_for_the_lock_leaves_it_to_others(tmp_path: Path) -> None:
+    """A cancelled wait must not end in a lock that nobody knows to hold."""
+    mine, other = FairLock(tmp_path), FairLock(tmp_path)
+    assert mine.try_acquire()
+    waiting = asyncio.create_task(other.wait())
+    await asyncio.sleep(0)
+
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    mine.release()
+
+    assert waiting.cancelled()
+    await asyncio.wait_for(mine.wait(), 60)
+    mine.close()
+    other.close()
+
+
+@pytest.mark.slow
+async def test_q10_a_message_wakes_a_receiver_in_another_process(harness: Harness, children: Any) -> None:
+    """Not at its next look, which never comes here: by a poke."""
+    queue = await harness.open_queue()
+    child = children.start("wait_for.py", harness.folder, "message")
+    assert child.stdout.readline() == "waiting\n"
+
+    await queue.send([message(TASKS, "m-1")])
+
+    assert child.communicate(timeout=60)[0] == "['m-1']\n"
+
+
+@pytest.mark.slow
+async def test_a_change_wakes_whoever_waits_for_it_in_another_process(harness: Harness, children: Any) -> None:
+    """A client that waits for a result hears of it at once."""
+    store = await harness.open_store()
+    await begin(store)
+    child = children.start("wait_for.py", harness.folder, "change")
+    assert child.stdout.readline() == "waiting\n"
+
+    await store.append(addition(ORDER, 1))
+
+    assert child.communicate(timeout=60)[0] == "True\n"
+
+
+@pytest.mark.slow
+async def test_the_log_stays_when_another_process_closes_the_hub(harness: Harness, children: Any) -> None:
+    """To open a database file beside SQLite and close it drops SQLite's locks on it; the log would be deleted under us."""
+    store, queue = await harness.open_store(), await harness.open_queue()
+    await begin(store)
+    log = harness.folder / "hub.db-wal"
+    number = log.stat().st_ino
+
+    assert children.start("look_once.py", harness.folder).communicate()[0] == "Head\n"
+
+    assert log.stat().st_ino == number
+    await queue.send([message(TASKS)])
+    await store.append(addition(ORDER, 1))
+    assert (await read_head(store, ORDER)).version == 2
+
+
+async def test_a_lost_poke_costs_no_more_than_the_next_look(harness: Harness, as_another_process: Any) -> None:
+    """Somebody cleans up `wake`: nobody is woken, nobody waits for ever."""
+    receiver = await harness.open_queue()
+    waiting = harness.begin_receive(receiver, TASKS, wait_seconds=60)
+    await harness.let_time_pass(0)
+    for socket in (harness.folder / "wake").iterdir():
+        socket.unlink()
+    as_another_process()
+    sender = await harness.open_queue()
+
+    await sender.send([message(TASKS, "m-1")])
+
+    assert [found.envelope.message_id for found in await harness.finish(waiting)] == ["m-1"]
+
+
+@pytest.mark.slow
+async def test_sockets_of_dead_processes_are_removed(harness: Harness, children: Any) -> None:
+    """They would be poked for ever."""
+    store = await harness.open_store()
+    await begin(store)
+    child = children.start("wait_for.py", harness.folder, "message")
+    assert child.stdout.readline() == "waiting\n"
+    (socket,) = (harness.folder / "wake").iterdir()
+    child.kill()
+    child.communicate()
+    assert socket.exists()
+
+    await store.append(addition(ORDER, 1))
+
+    assert not socket.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [f"{'long' * 40}/hub"], indirect=True, ids=["long"])
+async def test_in_a_folder_with_a_long_name_others_are_woken_too(harness: Harness, children: Any) -> None:
+    """The address of a socket has room for 108 bytes."""
+    queue = await harness.open_queue()
+    child = children.start("wait_for.py", harness.folder, "message")
+    assert child.stdout.readline() == "waiting\n"
+
+    await queue.send([message(TASKS, "m-1")])
+
+    assert child.communicate(timeout=60)[0] == "['m-1']\n"

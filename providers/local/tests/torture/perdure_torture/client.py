@@ -1,0 +1,39 @@
+"""A client process: starts instances or sends events, one after the other.
+
+Writes down what was acknowledged, durably, after it was: what is in the file must not be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import msgspec
+
+import perdure
+from perdure_torture import load
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What the parent wants: start `errand` under each id, or send `item` to `collector` under each event id."""
+
+    settings: perdure.Settings
+    acknowledged: str
+    ids: tuple[str, ...]
+    collector: str = ""
+
+
+async def act(orders: Orders) -> None:
+    """Do it all, one after the other."""
+    file = os.open(orders.acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    async with perdure.connect(settings=orders.settings) as hub:
+        for one in orders.ids:
+            number = int(one.rpartition("-")[2])
+            if orders.collector:
+                await hub.send(orders.collector, load.item, number, event_id=one)
+            else:
+                await hub.start(load.errand(number), id=one)
+            os.write(file, one.encode() + b"\n")
+            os.fsync(file)
+    os.close(file)

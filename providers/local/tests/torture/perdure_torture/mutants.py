@@ -1,0 +1,64 @@
+"""Workers that are wrong on purpose, so that torture and oracles can be seen to fail.
+
+Not here: a SQLite that does not sync (`synchronous=OFF`). A killed process takes nothing along that it has written, so
+no kill shows it; only a machine that loses power does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perdure.engine import Verdict, _classify
+from perdure.spi import Committer, Conflict
+from perdure_torture.board import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from perdure.hub import OpenHub
+    from perdure.spi import Done, Step
+    from perdure_torture.board import Row
+
+
+class CompletesFirst(Committer):
+    """Completes the inputs of a turn before it appends the record: breaks C2. A trap for COMMITTED holds it between."""
+
+    def __init__(self, hub: OpenHub, row: Row) -> None:
+        self.capabilities = hub.committer.capabilities
+        self._committer = hub.committer
+        self._row = row
+
+    async def commit(self, step: Step) -> Done | Conflict:
+        """Commit in the wrong order."""
+        if step.append is not None and step.complete:
+            await self._committer.commit(Step(complete=step.complete))
+            self._row.pass_by(Phase.COMMITTED)
+            step = msgspec.structs.replace(step, complete=())
+        return await self._committer.commit(step)
+
+
+class LosesTasks(Committer):
+    """Appends the record of a turn and sends only the first of its messages: breaks L1."""
+
+    def __init__(self, hub: OpenHub, _: Row) -> None:
+        self.capabilities = hub.committer.capabilities
+        self._committer = hub.committer
+
+    async def commit(self, step: Step) -> Done | Conflict:
+        """Commit, but for what is forgotten."""
+        return await self._committer.commit(msgspec.structs.replace(step, send=step.send[:1]))
+
+
+def counts_events_twice(hub: OpenHub, _: Row) -> Committer:
+    """Take in an event that was taken in before: breaks S4."""
+    _classify._judge_raise = lambda *_: Verdict.RUN
+    return hub.committer
+
+
+MUTANTS: dict[str, Callable[[OpenHub, Row], Committer]] = {
+    "completes_first": CompletesFirst,
+    "loses_tasks": LosesTasks,
+    "counts_events_twice": counts_events_twice,
+}
