@@ -17,6 +17,6 @@ def _executions_are_closed() -> Iterator[None]:
     from replay_support import opened  # noqa: PLC0415 - the path is made above
 
     yield
-    for execution in list(opened):
+    for execution in opened:
         execution.close()
     opened.clear()

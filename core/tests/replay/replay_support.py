@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 import msgspec
 
@@ -81,9 +80,8 @@ class EventCall(Call[Any]):
         raise AssertionError("an event has no outside")
 
 
-opened: WeakSet[Execution] = WeakSet()
-"""Executions to close after a test; weak, since some tests drop theirs on purpose."""
-
+opened: list[Execution] = []
+"""Executions to close after a test."""
 activity = ActivityCall
 child = ChildCall
 event = EventCall
@@ -146,7 +144,7 @@ class Driven:
         execution = Execution(
             program_of(code), instance_id=self.instance_id, incarnation="inc", execution=self.execution_count
         )
-        opened.add(execution)
+        opened.append(execution)
         return execution
 
     def started(self) -> ExecutionStarted:

@@ -151,9 +151,10 @@ def test_a_subclass_that_fails_before_it_is_made_warns_of_nothing(recwarn: pytes
     assert len(recwarn) == 0
 
 
-def test_a_call_names_itself_by_its_qualified_name_if_it_has_one() -> None:
+def test_a_subclass_may_say_what_a_call_is() -> None:
     class Named(ActivityCall):
-        __qualname__ = "issue_invoice"
+        def _describe(self) -> str:
+            return f"activity {self.name}"
 
     async def forgetful() -> None:
         Named("x")
@@ -161,7 +162,7 @@ def test_a_call_names_itself_by_its_qualified_name_if_it_has_one() -> None:
     driven = Driven(forgetful)
     driven.start()
 
-    assert driven.execution.unstarted[0].what == "issue_invoice"
+    assert driven.execution.unstarted[0].what == "activity x"
 
 
 async def test_a_call_of_an_orchestration_never_runs_outside_of_it() -> None:

@@ -5,16 +5,16 @@ Each wrapper is a real store, queue or committer to core; what it wraps is the i
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from perdure.spi import Committer, HistoryStore, Unavailable, Unknown, WorkQueue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from perdure.spi import (
         Append,
+        Clock,
         Committed,
         Conflict,
         Delivery,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Gated",
     "Life",
     "LosesAnswers",
     "MortalCommitter",
@@ -46,6 +47,9 @@ __all__ = [
     "Outage",
     "ProcessDied",
 ]
+
+
+GATE_LOOK_SECONDS = 0.01
 
 
 class ProcessDied(BaseException):
@@ -66,7 +70,6 @@ class Life:
         self.points = 0
         self.is_over = False
         self.last = ""
-        self.pause: Callable[[str], object] | None = None
 
     def die(self) -> None:
         """End it."""
@@ -196,6 +199,34 @@ class MortalQueue(WorkQueue):
         self.life.point("after dead_letter")
 
 
+class Gated(MortalQueue):
+    """A queue that gives nothing to its process while it is shut; sending and completing go on.
+
+    Attributes:
+        is_open: Whether it gives.
+    """
+
+    def __init__(self, inner: WorkQueue, clock: Clock) -> None:
+        super().__init__(inner, Life())
+        self.is_open = True
+        self._clock = clock
+
+    async def receive(
+        self, queue: QueueName, *, limit: int, lease_seconds: float, wait_seconds: float, worker: WorkerId
+    ) -> list[Delivery]:
+        until = self._clock.monotonic() + wait_seconds
+        while True:
+            if self.is_open:
+                found = await self.inner.receive(
+                    queue, limit=limit, lease_seconds=lease_seconds, wait_seconds=0, worker=worker
+                )
+                if found:
+                    return found
+            if self._clock.monotonic() >= until:
+                return []
+            await self._clock.sleep(GATE_LOOK_SECONDS)
+
+
 class MortalCommitter(Committer):
     """A committer as a mortal process sees it."""
 
@@ -277,8 +308,3 @@ class _Gate(Life):
     def point(self, name: str) -> None:
         if not name.startswith("after"):
             self._outage.check()
-
-
-async def let_others_run() -> None:
-    """Give way once."""
-    await asyncio.sleep(0)

@@ -105,6 +105,7 @@ class World:
     atomic: bool = True
     store_type: type[MemoryStore] = MemoryStore
     queue_type: type[MemoryQueue] = MemoryQueue
+    waits_for_threads: bool = True
     processes: list[Process] = field(default_factory=list["Process"])
 
     def __post_init__(self) -> None:
@@ -115,6 +116,13 @@ class World:
         """Open the connection that outlives all others, and the client that tests use."""
         self.home = await self.process()
         self.client = self.home.client
+
+    async def __aenter__(self) -> World:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def process(
         self,
@@ -170,9 +178,9 @@ class World:
     # ---- waiting -------------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Let everything run that needs no time to pass."""
+        """Let everything run that needs no virtual time to pass, threads included."""
         await self.clock.advance(0)
-        while self._threads_busy():
+        while self.waits_for_threads and self._threads_busy():
             await asyncio.sleep(THREAD_LOOK_SECONDS)
             await self.clock.advance(0)
 
@@ -192,7 +200,7 @@ class World:
             if self.clock.monotonic() >= until:
                 task.cancel()
                 await asyncio.wait([task])
-                pytest_fail(f"not done after {within_seconds:g} virtual seconds: {doing!r}")
+                raise AssertionError(f"not done after {within_seconds:g} virtual seconds: {doing!r}")
             await self.clock.advance(step)
             await self.settle()
             step = min(step * 1.5, STEP_MAX_SECONDS)
@@ -212,9 +220,7 @@ class World:
 
     def _threads_busy(self) -> bool:
         workers = [process.worker for process in self.processes if process.worker is not None]
-        return any(worker.threads_waited_for for worker in workers if hasattr(worker, "threads_waited_for")) or any(
-            worker._activities.threads_busy for worker in workers
-        )
+        return any(worker._activities.threads_busy for worker in workers)
 
     # ---- what users do -------------------------------------------------------------------------------------------
 
@@ -259,11 +265,6 @@ class World:
     def in_queue(self, name: QueueName | str) -> Counter[str]:
         """Count the messages of a queue by their id."""
         return Counter(message.envelope.message_id for message in self.waiting(name))
-
-
-def pytest_fail(text: str) -> None:
-    """Fail the test."""
-    raise AssertionError(text)
 
 
 def turns(history: History) -> list[TurnRecord]:

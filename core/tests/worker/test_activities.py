@@ -7,15 +7,21 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from _harness import World, decisions, inputs, turns
 
 from perdure import events
 from perdure.authoring import Retry, activity, activity_info, current, orchestration
 from perdure.errors import ActivityError, NonRetryable, OrchestrationError
+from perdure.failures import describe
+from perdure.memory import MemoryQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from perdure.authoring import ActivityInfo
+    from perdure.spi import QueueCapabilities
 
 HOUR = 3_600.0
 
@@ -325,8 +331,10 @@ async def test_an_activity_that_swallows_its_cancellation_still_times_out(world:
 
     await world.worker(impatient, stubborn)
 
-    assert await world.result(await world.client.start(impatient())) == "TimeoutError"
-    go_on.set()
+    try:
+        assert await world.result(await world.client.start(impatient())) == "TimeoutError"
+    finally:
+        go_on.set()
 
 
 async def test_waiting_for_a_free_thread_is_no_part_of_an_activitys_timeout(world: World) -> None:
@@ -347,12 +355,13 @@ async def test_waiting_for_a_free_thread_is_no_part_of_an_activitys_timeout(worl
         await long
         return result
 
+    world.waits_for_threads = False
     await world.worker(both, hold_the_thread, quick, threads_max=1)
     run = await world.client.start(both())
-    await world.clock.advance(0)
-    await world.clock.advance(60)
+    await world.pass_seconds(60)
 
     release.set()
+    world.waits_for_threads = True
 
     assert await world.result(run) == "done"
 
@@ -437,8 +446,16 @@ async def test_activities_of_other_queues_go_to_the_workers_that_serve_them(worl
     assert ran == ["render"]
 
 
-async def test_a_huge_failure_is_trimmed_until_it_fits_into_a_message(world: World) -> None:
-    """A failure that no message could carry would leave its instance waiting for ever."""
+class SmallMessages(MemoryQueue):
+    """A queue of small messages, as SQS's."""
+
+    capabilities: Mapping[str, QueueCapabilities] = {
+        kind: msgspec.structs.replace(limits, body_bytes_max=20_000) for kind, limits in MemoryQueue.capabilities.items()
+    }
+
+
+async def test_a_huge_failure_is_trimmed_until_it_fits_into_a_message() -> None:
+    """A failure that no message could carry would leave those waiting for ever whom it should reach."""
 
     @activity
     async def fail() -> None:
@@ -451,21 +468,24 @@ async def test_a_huge_failure_is_trimmed_until_it_fits_into_a_message(world: Wor
         raise ExceptionGroup("all of it", errors)
 
     @orchestration
-    async def asking() -> None:
+    async def child() -> None:
         await fail()
 
-    await world.worker(asking, tasks=())
-    process = await world.process()
-    process.hub.inline_bytes_max = 10_000
-    await process.work(fail, turns=())
+    @orchestration
+    async def parent() -> None:
+        await child()
 
-    with pytest.raises(OrchestrationError) as caught:
-        await world.result(await world.client.start(asking()))
+    async with World(queue_type=SmallMessages) as world:
+        await world.worker(child, parent, tasks=())
+        await world.worker(fail, turns=())
 
-    assert caught.value.failure.cause is not None
-    assert caught.value.failure.cause.type == "ExceptionGroup"
-    assert caught.value.failure.cause.message.startswith("all of it")
-    assert not decisions(await world.history((await world.summaries())[0].key), events.TurnFailed)
+        with pytest.raises(OrchestrationError) as caught:
+            await world.result(await world.client.start(parent(), id="p"))
+
+        told = [failed.failure for failed in decisions(await world.history("p"), events.ExecutionFailed)]
+        assert told == [caught.value.failure]
+        assert "all of it" in describe(caught.value.failure)
+        assert "left out" in describe(caught.value.failure)
 
 
 async def test_a_call_that_was_abandoned_lets_a_late_result_pass_by(world: World) -> None:

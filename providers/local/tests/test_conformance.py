@@ -10,6 +10,7 @@ from perdure_conformance import CommitterContract, Harness, HistoryStoreContract
 
 from perdure.spi import Key, Location
 from perdure_local import SqliteCommitter, SqliteQueue, SqliteStore
+from perdure_local.sqlite import _database
 
 if TYPE_CHECKING:
     from perdure.spi import Committer, HistoryStore, StoredPayload, WorkQueue
@@ -36,22 +37,44 @@ class SqliteHarness(Harness):
         return SqliteCommitter(store, queue, self.environment)
 
     async def corrupt_record(self, key: Key, version: int) -> bool:
+        del key
         with closing(sqlite3.connect(self.folder / "hub.db")) as database, database:
             database.execute("UPDATE log SET data = zeroblob(length(data)) WHERE version = ?", (version,))
         return True
 
     async def corrupt_payload(self, payload: StoredPayload) -> bool:
+        del payload
         for file in (self.folder / "payloads").rglob("*"):
             file.unlink() if file.is_file() else None
         return True
+
+
+class ApartHarness(SqliteHarness):
+    """Each client with a connection, a lock and a socket of its own, as if it were in another process."""
+
+    def make_store(self) -> HistoryStore:
+        _database._OPEN.clear()
+        return super().make_store()
+
+    def make_queue(self) -> WorkQueue:
+        _database._OPEN.clear()
+        return super().make_queue()
 
 
 class TestHistory(HistoryStoreContract):
     harness = SqliteHarness
 
 
+class TestHistoryOfSeveralProcesses(HistoryStoreContract):
+    harness = ApartHarness
+
+
 class TestQueue(WorkQueueContract):
     harness = SqliteHarness
+
+
+class TestQueueOfSeveralProcesses(WorkQueueContract):
+    harness = ApartHarness
 
 
 class TestCommitter(CommitterContract):

@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ from perdure_conformance.material import ORDER, TASKS, begin, listed, message, r
 from perdure.spi import Head
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from perdure_conformance import Harness
 
 STATEMENTS_OF_THE_STEP = 24

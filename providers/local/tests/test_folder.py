@@ -55,14 +55,19 @@ async def test_only_its_owner_reaches_what_is_in_the_folder(harness: Harness) ->
     receiving.cancel()
 
 
-async def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
-    """Anybody could put records into histories."""
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Path:
+    """Give a folder that everybody may write to."""
     tmp_path.chmod(0o777)
+    return tmp_path
 
+
+async def test_a_folder_that_everybody_may_write_to_is_refused(open_folder: Path) -> None:
+    """Anybody could put records into histories."""
     with pytest.raises(Misuse, match="chmod 700"):
-        await open_at(tmp_path).open()
+        await open_at(open_folder).open()
 
-    assert list(tmp_path.iterdir()) == []
+    assert not any(open_folder.rglob("*"))
 
 
 async def test_a_folder_that_cannot_be_written_to_is_refused(read_only_folder: Path) -> None:
@@ -82,7 +87,9 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
     """Give a folder that not even root can write to."""
     folder = tmp_path / "readonly"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", folder], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", folder], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"a read-only file system cannot be mounted here: {mounted.stderr.decode().strip()}")
     yield folder

@@ -21,12 +21,15 @@ from perdure_conformance.material import (
 )
 
 from perdure.spi import Claim, Committed, Conflict, Done, Key, Misuse, Step, Unavailable, Unknown, WorkerId
+from perdure_local import SqliteStore
 from perdure_local.sqlite import _group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perdure_conformance import Backend, Harness
+
+    from perdure_local.sqlite._database import Database
 
 STEPS = 64
 KEYS = [Key(f"order-{number}") for number in range(STEPS)]
@@ -42,10 +45,15 @@ def usual_step(key: Key, version: int, *held: Any) -> Step:
     )
 
 
+def database_of(backend: Backend) -> Database:
+    assert isinstance(backend.store, SqliteStore)
+    return backend.store.access.database
+
+
 def watch_statements(backend: Backend) -> list[str]:
     """Give the list of SQL statements that is written from now on."""
     statements: list[str] = []
-    backend.store.access.database.connection.set_trace_callback(statements.append)
+    database_of(backend).connection.set_trace_callback(statements.append)
     return statements
 
 
@@ -150,14 +158,15 @@ async def test_steps_of_one_history_in_one_group_see_each_other(harness: Harness
     store = await harness.open_store()
     await begin(store)
 
-    outcomes = await asyncio.gather(
+    calls: list[Any] = [
         store.append(addition(ORDER, 1)),
         store.append(addition(ORDER, 2)),
         store.append(addition(ORDER, 2, turn_id="late")),
         store.append(addition(ORDER, 1)),
         store.purge(ORDER, 3),
         store.append(creation(ORDER, "second", expected=4)),
-    )
+    ]
+    outcomes = await asyncio.gather(*calls)
 
     assert outcomes[:4] == [Committed(version=2), Committed(version=3), Conflict(version=3), Committed(version=2)]
     assert [record.version for record in (await read_head(store, ORDER)).records] == [5]
@@ -242,7 +251,7 @@ def break_commit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let the next COMMIT of a backend fail."""
 
     def break_it(backend: Backend, code: int, *, after: bool) -> None:
-        changes = backend.store.access.database.changes
+        changes = database_of(backend).changes
         monkeypatch.setattr(changes, "_connection", Broken(changes._connection, code, after=after))
 
     return break_it
@@ -294,9 +303,10 @@ async def test_another_program_that_has_the_database_makes_it_unavailable_for_al
 
 async def test_changes_that_wait_are_made_before_the_hub_is_closed(harness: Harness) -> None:
     """And those that come later are refused, not forgotten."""
-    store = await harness.open_store()
+    backend = await harness.open_backend()
+    store, database = backend.store, database_of(backend)
+    await backend.queue.aclose()
     call = asyncio.create_task(store.append(creation(ORDER)))
-    database = store.access.database
     await asyncio.sleep(0)
 
     await store.aclose()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from perdure_conformance.material import ORDER, TASKS, TURNS, addition, begin, ids_of, message
 
-from perdure.spi import Environment, Step, SystemEntropy
+from perdure.spi import Environment, Step, SystemEntropy, WorkerId
 from perdure.testing import ManualClock
 from perdure_local import SqliteQueue
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perdure_conformance import Backend, Harness
+
+
+WORKER = WorkerId("w")
 
 
 def after_reboot(harness: Harness, *, uptime_seconds: float) -> SqliteQueue:
@@ -33,7 +36,7 @@ async def test_r14_after_a_reboot_leases_from_before_are_void(virtual: Harness) 
     await rebooted.open()
 
     assert await rebooted.renew([lost], 60) == [False]
-    (again,) = await rebooted.receive(TASKS, limit=9, lease_seconds=60, wait_seconds=0, worker=lost_worker())
+    (again,) = await rebooted.receive(TASKS, limit=9, lease_seconds=60, wait_seconds=0, worker=WORKER)
 
     assert (ids_of([again]), again.delivery_count) == (["m-1"], 2)
     await rebooted.aclose()
@@ -50,7 +53,7 @@ async def test_r14_a_jump_of_the_wall_clock_ends_no_lease_and_hides_no_message(v
     jumped = SqliteQueue(virtual.location, Environment(yesterday, SystemEntropy()))  # type: ignore[attr-defined]
     await jumped.open()
 
-    found = await jumped.receive(TASKS, limit=9, lease_seconds=60, wait_seconds=0, worker=lost_worker())
+    found = await jumped.receive(TASKS, limit=9, lease_seconds=60, wait_seconds=0, worker=WORKER)
 
     assert ids_of(found) == ["ready"]
     await jumped.aclose()
@@ -128,10 +131,6 @@ async def run_a_turn(harness: Harness, worker: Backend) -> None:
 
 async def look(harness: Harness, worker: Backend) -> list[Any]:
     return await harness.look(worker.queue, TURNS)
-
-
-def lost_worker() -> Any:
-    return "w"
 
 
 async def test_thousands_of_delayed_messages_cost_a_receive_nothing(virtual: Harness) -> None:

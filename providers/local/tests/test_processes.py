@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,8 @@ from perdure_conformance.material import ORDER, TASKS, addition, begin, message,
 from perdure_local.sqlite._lock import FairLock, _try_lock
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from perdure_conformance import Harness
 
 PROCESSES = 4
@@ -68,7 +69,7 @@ async def test_whoever_gives_the_lock_back_cannot_overtake_the_one_who_waits(tmp
     assert mine.try_acquire()
     waiting = asyncio.create_task(other.wait())
     await asyncio.sleep(0)
-    while _gate_is_free(third):
+    while _gate_is_free(third):  # noqa: ASYNC110 - it is a thread that goes there
         await asyncio.sleep(0.001)
 
     mine.release()
@@ -134,7 +135,7 @@ async def test_a_change_wakes_whoever_waits_for_it_in_another_process(harness: H
 
 @pytest.mark.slow
 async def test_the_log_stays_when_another_process_closes_the_hub(harness: Harness, children: Any) -> None:
-    """To open a database file beside SQLite and close it drops SQLite's locks on it; the log would be deleted under us."""
+    """To open and close a database file beside SQLite drops SQLite's locks: the log would be deleted under us."""
     store, queue = await harness.open_store(), await harness.open_queue()
     await begin(store)
     log = harness.folder / "hub.db-wal"

@@ -23,6 +23,7 @@ CONTENTS = {
     "null": b"\x00",
     "every byte": bytes(range(256)),
     "line ends": b"\r\n\n\r\x1a",
+    "spaces around": b" \t payload \n\n ",
     "five megabytes": bytes(range(256)) * 20_480,
 }
 
@@ -147,8 +148,9 @@ class PayloadClauses(Contract):
         for name in USUAL_NAMES:
             await store.put_payload(StoredPayload(ORDER, name), b"x")
         gone = [StoredPayload(ORDER, name) for name in USUAL_NAMES[:2]]
+        absent = [StoredPayload(ORDER, "first"), StoredPayload(ORDER, "first/"), StoredPayload(Key("nobody"), "in")]
 
-        await store.delete_payloads([*gone, StoredPayload(ORDER, "never"), StoredPayload(Key("nobody"), "in")])
+        await store.delete_payloads([*gone, *absent])
         await store.delete_payloads(gone)
         await store.delete_payloads([])
 

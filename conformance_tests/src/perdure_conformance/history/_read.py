@@ -15,6 +15,7 @@ AWKWARD_RECORDS = {
     "null": b"\x00",
     "every byte": bytes(range(256)),
     "line ends": b"\r\n\n\r\x0b\x0c\x1a",
+    "spaces around": b" \t record \n\n ",
     "not utf-8": b"\xff\xfe\xc3\x28",
     "looks like json": b'{"version": 1}',
     "one megabyte": bytes(range(256)) * 4096,

@@ -76,12 +76,13 @@ async def _lag(harness: Harness, store: HistoryStore) -> None:
 
 
 async def _disturb(writer: HistoryStore, number: int) -> str:
-    """Create one instance and change another right behind a number, purge one far from it, and tell which."""
+    """Create an instance on either side of a number, change the next one, purge this or a later one; tell which."""
+    await begin(writer, Key(f"{number - 1:03}-new"))
     await begin(writer, Key(f"{number:03}-new"))
     await writer.append(addition(Key(f"{number + 1:03}"), 1, status="Completed"))
-    far = Key(f"{(number + 150) % 300:03}")
-    await purge(writer, far, 1)
-    return far
+    gone = Key(f"{number:03}" if number % 2 or number >= 150 else f"{number + 150:03}")
+    await purge(writer, gone, 1)
+    return gone
 
 
 class ScanClauses(Contract):
@@ -156,7 +157,7 @@ class ScanClauses(Contract):
 
         async for summary in store.scan(Query()):
             found.append(summary.key)
-            if summary.key.isdigit() and int(summary.key) % 3 == 0:
+            if summary.key.isdigit() and int(summary.key) % 3 == 0 and summary.key not in gone:
                 gone.add(await _disturb(writer, int(summary.key)))
 
         steady = [key for key in (f"{number:03}" for number in range(300)) if key not in gone]

@@ -16,6 +16,7 @@ BODIES = {
     "null": b"\x00",
     "every byte": bytes(range(256)),
     "line ends": b"\r\n\n\r\x1a",
+    "spaces around": b" \t body \n\n ",
     "not utf-8": b"\xff\xfe\xc3\x28",
     "looks like base64": b"aGVsbG8=",
     "sixteen kilobytes": bytes(range(256)) * 64,

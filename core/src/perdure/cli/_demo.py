@@ -25,7 +25,7 @@ import click
 import perdure
 from perdure import events
 from perdure.cli._output import glyphs, screen_width, write_lines
-from perdure.cli._page import Screen, page
+from perdure.cli._page import Screen, page, waits_for
 from perdure.cli._shell import FAILED, Command
 from perdure.cli._story import tell
 from perdure.cli._target import call_with, find_orchestration
@@ -125,8 +125,11 @@ class _Demo:
         first.wait()
         click.echo(f"The store has every invoice on record: killed the worker with SIGKILL, exit status {first.returncode}.")
         self._check("no customer was notified yet", not self._place.happened(NOTIFIED))
-        statuses = {s.key: s.status async for s in hub.list()}
-        self._check("every order waits, on disk", set(statuses.values()) == {"Running"} and set(statuses) == set(orders))
+        statuses = {summary.key: summary.status async for summary in hub.list()}
+        self._check("every order is on disk, unfinished", statuses == dict.fromkeys(orders, "Running"))
+        for instance_id in orders:
+            history = await hub.history(instance_id)
+            click.echo(f"      {instance_id} waits for {', '.join(waits_for(tell(history.records), time.time()))}")
 
     async def _second_half(self, hub: perdure.Hub) -> None:
         orders = self._place.order_files()
@@ -167,7 +170,7 @@ class _Demo:
         history = await hub.history(instance_id)
         while not any(isinstance(event, events.TaskCompleted) for _, event in history.events()):
             if worker.poll() is not None or time.monotonic() > until:
-                raise perdure.Unavailable(f"The worker issued no invoice; see {self._place.folder / 'worker.log'}.")
+                raise click.ClickException(f"the worker issued no invoice; see {self._place.folder / 'worker.log'}")
             await hub.changed(instance_id, history, 0.5)
             history = await hub.history(instance_id)
 

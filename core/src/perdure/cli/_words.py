@@ -53,9 +53,9 @@ def size(count: int) -> str:
     amount = float(count)
     for unit in _UNITS[:-1]:
         if amount < _STEP:
-            return f"{amount:.3g} {unit}"
+            return f"{amount:.3g} {unit}" if amount < 100 else f"{amount:.0f} {unit}"  # noqa: PLR2004 - no 1.02e+03
         amount /= _STEP
-    return f"{amount:,.3g} {_UNITS[-1]}"
+    return f"{amount:,.0f} {_UNITS[-1]}"
 
 
 def printable(text: str) -> str:

@@ -62,8 +62,8 @@ class Call(Coroutine[Any, Any, R]):
         """Do it right here, outside of any orchestration: run the plain function."""
 
     def _describe(self) -> str:
-        """Name the call for people."""
-        return getattr(self, "__qualname__", None) or type(self).__name__
+        """Name the call for people; a subclass knows better."""
+        return type(self).__name__
 
     def describe_unstarted(self) -> Unstarted:
         """Say which call it is and where it was made."""
@@ -73,6 +73,10 @@ class Call(Coroutine[Any, Any, R]):
         if self._inner is not None:
             raise RuntimeError(f"cannot await {self._describe()} a second time: make a new call")
         loop, home = current_loop(), self._home
+        if home is not None and home.is_ended:
+            # Torn down, perhaps even garbage by now. Raising would spin code that catches everything and tries again.
+            self._spend()
+            return home.create_future().__await__()
         if home is not None and loop is not home:
             # The crash it guards: code of an orchestration goes on where nothing is recorded, as in a finalizer.
             raise self._misplaced(loop, home)

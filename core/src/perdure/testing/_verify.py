@@ -5,6 +5,7 @@ Reads only, except that a look into the queues receives messages and gives them 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -203,8 +204,9 @@ class _Audit:
         held: list[Delivery] = []
         queues = self._queues()
         try:
-            for queue in queues:
-                held.extend(await self._receive_all(queue, wait_seconds))
+            async with asyncio.TaskGroup() as group:
+                for queue in queues:
+                    group.create_task(self._receive_all(queue, wait_seconds, held))
         finally:
             await self._hub.queue.abandon(held)
         for delivery in held:
@@ -223,25 +225,22 @@ class _Audit:
             on_its_way.add(envelope.group, message)
 
     def _queues(self) -> list[QueueName]:
-        """Name the queues that open instances and their activities live in."""
+        """Name the queues that open instances and their open activities live in."""
         queues: set[QueueName] = set()
         for told in self._told.values():
-            if told.started is not None:
+            if told.outcome is None and told.started is not None:
                 queues.add(turns_queue(told.started.queue))
-            tasks = [task for task in told.asked.values() if isinstance(task, TaskScheduled)]
-            queues.update(tasks_queue(task.queue) for task in tasks)
+            queues.update(tasks_queue(task.queue) for _, task in told.open() if isinstance(task, TaskScheduled))
         return sorted(queues)
 
-    async def _receive_all(self, queue: QueueName, wait_seconds: float) -> list[Delivery]:
+    async def _receive_all(self, queue: QueueName, wait_seconds: float, held: list[Delivery]) -> None:
         limits = self._hub.queue.capabilities[queue_class(queue)]
         lease_seconds = min(_LOOK_LEASE_SECONDS + wait_seconds, limits.lease_seconds_max)
         worker = WorkerId(f"verify-{self._hub.new_id()}")
-        found: list[Delivery] = []
         while more := await self._hub.queue.receive(
             queue, limit=limits.receive_batch_max, lease_seconds=lease_seconds, wait_seconds=wait_seconds, worker=worker
         ):
-            found.extend(more)
-        return found
+            held.extend(more)
 
     async def _look_at_dead_letters(self, queues: Iterable[QueueName]) -> None:
         if not isinstance(self._hub.queue, DeadLetters):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from perdure.spi import Environment, Location, SystemClock, SystemEntropy
 from perdure_local import SqliteCommitter, SqliteQueue, SqliteStore
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
 
@@ -42,7 +43,8 @@ async def opened(folder: str, clock: SystemClock | None = None) -> AsyncIterator
 
 def say(word: object) -> None:
     """Tell the test something."""
-    print(word, flush=True)
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 def die() -> None:

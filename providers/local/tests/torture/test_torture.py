@@ -180,22 +180,31 @@ async def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wak
 
 
 async def test_two_workers_on_one_instance_consume_each_of_200_events_once(place: Place) -> None:
-    """Two clients send, and forty events are sent by both, as by a client that did not trust its answer."""
-    run = await place.client.start(collect(EVENTS), id="collector")
+    """Two clients send, and forty events are sent by both, as by a client that did not trust its answer.
+
+    Twice a worker is stopped with a turn that it has not committed, so that the other one takes the instance over.
+    """
+    run = await place.client.start(collect(EVENTS + 1), id="collector")
     for _ in range(2):
         place.start_worker()
     ids = [f"item-{number}" for number in range(EVENTS)]
-    first = place.start_client(ids[:120], collector=run.id)
-    second = place.start_client(ids[:79:-1], collector=run.id)
 
+    clients = [place.start_client(ids[:120], collector=run.id), place.start_client(ids[:79:-1], collector=run.id)]
+    for _ in range(2):
+        stopped = await place.catch(Phase.COMMIT)
+        stopped.pause()
+        stopped.row.set_trap(None)
+        await place.others_commit(stopped)
+        stopped.resume()
+    await until(lambda: all(client.poll() == 0 for client in clients), "both clients end, well")
+    await run.send(item, EVENTS, event_id="the last one")
     items = await run.result(timeout_seconds=HANG_SECONDS)
-    await until(lambda: first.poll() is not None and second.poll() is not None, "both clients end")
     await place.finish_workers()
     report = await place.verify(started=[run.id], sent=[(run.id, one) for one in place.acknowledged()])
 
-    assert sorted(items) == list(range(EVENTS))
+    assert sorted(items) == list(range(EVENTS + 1))
     assert report.ok, report
-    assert {process.row.commits > 0 for process in place.processes} == {True}, "both workers took part"
+    assert all(process.row.commits for process in place.processes), "both workers took part"
 
 
 async def test_whatever_a_killed_client_was_told_is_started_runs_to_its_end(place: Place) -> None:
@@ -256,9 +265,10 @@ class TestDefects:
     async def test_taking_an_event_in_twice_is_seen(self, setting: Setting, tmp_path: Path) -> None:
         async with torture(msgspec.structs.replace(setting, mutant="counts_events_twice"), tmp_path) as place:
             run = await place.client.start(collect(3), id="collector")
-            place.start_worker()
+            worker = place.start_worker()
 
-            for number in (1, 1, 2):
+            for turns, number in enumerate((1, 1, 2), start=1):  # each in a turn of its own
+                await until(lambda turns=turns: worker.row.commits >= turns, "what came before is recorded")
                 await run.send(item, number, event_id=f"item-{number}")
             assert await run.result(timeout_seconds=HANG_SECONDS) == [1, 1, 2]
             await place.finish_workers()

@@ -57,4 +57,4 @@ class Access:
 
     def nonce(self) -> int:
         """Draw a positive number that is never drawn again."""
-        return 1 + (int.from_bytes(self._environment.entropy.random_bytes(8), "big") >> 2)
+        return 1 + (int.from_bytes(self._environment.entropy.random_bytes(8), "big") >> 4)

@@ -42,8 +42,11 @@ _CHANGES_MAX = 1024
 _BYTES_MAX = 32 * 2**20
 """Of one transaction, unless a single change is larger."""
 
-_ROWS_TO_CHECKPOINT, _BYTES_TO_CHECKPOINT = 4000, 8 * 2**20
-"""So much is written before the log is carried into the database file: bounds the log, and how long that takes."""
+_PAGES_TO_CHECKPOINT = 2500
+"""So much is written, about, before the log is carried into the database file: bounds the log, and how long that takes.
+No more than an estimate is to be had: what SQLite counts it does not tell Python."""
+
+_PAGE_BYTES, _PAGES_PER_COMMIT, _ROWS_PER_PAGE = 4096, 6, 4
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +112,7 @@ class GroupCommit:
         self._idle.set()
         self._closed = False
         self._committing = False
-        self._rows_in_log = self._bytes_in_log = 0
+        self._pages_in_log = 0
         self._task: asyncio.Task[None] | None = None
 
     async def run(
@@ -243,15 +246,15 @@ class GroupCommit:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        self._rows_in_log += rows
-        self._bytes_in_log += sum(change.size for change in changes)
+        size = sum(change.size for change in changes)
+        self._pages_in_log += _PAGES_PER_COMMIT + rows // _ROWS_PER_PAGE + size // _PAGE_BYTES
         self._on_commit(transaction.messages.changed_queues, transaction.histories.changed_keys)
         return answers
 
     def _checkpoint(self) -> None:
-        if self._rows_in_log < _ROWS_TO_CHECKPOINT and self._bytes_in_log < _BYTES_TO_CHECKPOINT:
+        if self._pages_in_log < _PAGES_TO_CHECKPOINT:
             return
-        self._rows_in_log = self._bytes_in_log = 0
+        self._pages_in_log = 0
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:

@@ -263,17 +263,17 @@ def _read_instance(connection: sqlite3.Connection, key: Key) -> Instance | None:
 def _read_records(connection: sqlite3.Connection, instance: Instance, after: int) -> tuple[Record, ...]:
     """Walk back to the first record, or to the newest one that the caller has: to see that none is missing between."""
     rows = connection.execute(
-        f"{_CHAIN} SELECT version, turn_id, crc, log.prev, instance, iif(version > :after, data, NULL) "
+        f"{_CHAIN} SELECT version, turn_id, crc, instance, iif(version > :after, data, NULL) "
         "FROM chain JOIN log USING (pos, version) ORDER BY pos",
         {"last": instance.last, "after": after},
     ).fetchall()
-    complete = bool(rows) and rows[-1][0] == instance.version and (rows[0][3] == 0 or rows[0][0] <= after)
-    if not complete or any(row[4] != instance.id for row in rows):
+    complete = bool(rows) and rows[-1][0] == instance.version and rows[0][0] <= max(instance.first, after)
+    if not complete or any(row[3] != instance.id for row in rows):
         raise Corrupt(f"{instance.key}: records are missing from the log. Restore the folder from a backup.")
-    for version, turn_id, crc, _, _, data in rows:
+    for version, turn_id, crc, _, data in rows:
         if data is not None and crc != _checksum(version, turn_id, data):
             raise Corrupt(f"{instance.key}: record {version} is damaged. Restore the folder from a backup.")
-    return tuple(Record(row[0], row[1], row[5]) for row in rows if row[5] is not None)
+    return tuple(Record(row[0], row[1], row[4]) for row in rows if row[4] is not None)
 
 
 def _summary_of(key: str, data: bytes) -> Summary:

@@ -24,6 +24,9 @@ __all__ = ["AFFINITY_SECONDS", "MessageChanges", "Moment", "Order", "find_lease_
 AFFINITY_SECONDS = 0.05
 """So long a message is left to the process that ran the last turn of its group and has it in its cache."""
 
+_DIGITS = 20
+"""A number with so many does not fit into a column."""
+
 _ENVELOPE = 'messages.message_id, messages."group", messages.body, messages.not_before, messages.partition'
 _READY = f"SELECT ready.id, ready.count, {_ENVELOPE} FROM ready JOIN messages USING (id) WHERE ready.queue = ?"
 _DEAD = (
@@ -249,7 +252,6 @@ class MessageChanges:
         self._move_to_ready(_DUE, {"queue": order.queue, "now": at.wall, "since": at.monotonic})
         if order.sweep:
             self._move_to_ready(_ENDED, {"queue": order.queue, "now": at.monotonic, "since": at.monotonic})
-            self._known.clear()
 
     def _move_to_ready(self, which: str, parameters: dict[str, object]) -> None:
         self._connection.execute(f"INSERT INTO ready SELECT queue, id, count, :since {which}", parameters)
@@ -304,4 +306,5 @@ def _envelope(queue: QueueName, row: Sequence[Any]) -> Envelope:
 def _parse(held: Delivery | DeadLetter) -> tuple[int, int]:
     """Take a receipt apart; one that is not ours fits nothing."""
     id_, _, nonce = held.receipt.partition(".")
-    return (int(id_), int(nonce)) if id_.isdecimal() and nonce.isdecimal() else (0, 0)
+    is_ours = id_.isdecimal() and nonce.isdecimal() and len(id_) < _DIGITS and len(nonce) < _DIGITS
+    return (int(id_), int(nonce)) if is_ours else (0, 0)

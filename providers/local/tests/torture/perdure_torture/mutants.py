@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perdure.engine import Verdict, _classify
-from perdure.spi import Committer, Conflict
+from perdure.spi import Committer, Step
 from perdure_torture.board import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perdure.hub import OpenHub
-    from perdure.spi import Done, Step
+    from perdure.spi import Conflict, Done
     from perdure_torture.board import Row
 
 

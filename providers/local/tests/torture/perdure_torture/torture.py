@@ -206,6 +206,11 @@ class Place:
         victim.kill()
         return self._count(victim)
 
+    async def others_commit(self, one: Process) -> None:
+        """Wait until a worker other than this one has committed a turn."""
+        before = self._commits() - one.row.commits
+        await until(lambda: self._commits() - one.row.commits > before, "another worker commits a turn")
+
     async def catch(self, aim: Phase) -> Process:
         """Hold whichever worker comes first to a point, there; the others go on."""
         for process in self.alive:
