@@ -134,7 +134,9 @@ class Harness(ABC):
         self._calls.append(task)
         return task
 
-    async def finish(self, call: Coroutine[Any, Any, T] | asyncio.Task[T], within_seconds: float = PATIENCE_SECONDS) -> T:
+    async def finish(
+        self, call: Coroutine[Any, Any, T] | asyncio.Task[T], within_seconds: float = PATIENCE_SECONDS
+    ) -> T:
         """Let time pass until a call has ended, and fail if it takes longer than `within_seconds`."""
         task = call if isinstance(call, asyncio.Task) else self.begin(call)
         passed = 0.0
@@ -169,11 +171,11 @@ class Harness(ABC):
         """Receive `count` messages that must be there or come soon, in as many calls as it takes."""
         found: list[Delivery] = []
         while len(found) < count:
-            call = self.begin_receive(
-                queue, name, limit=count - len(found), lease_seconds=lease_seconds, worker=worker
-            )
+            call = self.begin_receive(queue, name, limit=count - len(found), lease_seconds=lease_seconds, worker=worker)
             # The call would wait for longer: one that ends only then has not noticed what came.
-            found += await self.finish(call, within_seconds=PATIENCE_SECONDS)
+            more = await self.finish(call)
+            assert more, f"{name}: {count} messages were expected, there were {len(found)}"
+            found += more
         return found
 
     async def receive_one(

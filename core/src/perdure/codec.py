@@ -1,24 +1,29 @@
 """The one door between records and messages and their bytes.
 
-    offset  0      1        2        3..6            7…
-            0xD7   major    codec    crc32, big-end. msgpack
+    offset  0      1        2        3..6                       7…
+            0xD7   major    codec    crc32 of the rest,         msgpack
+                                     major and codec included
 
-Readers refuse a newer major, another codec or an unknown event number with TooNew, and damaged bytes with Corrupt;
-neither overwrites anything. Fields are only ever appended, so an older reader skips what it does not know of a newer
-minor change, and a newer reader fills in defaults.
+These seven bytes are the same for every release, so that damage is told from news: bytes whose checksum is wrong raise
+Corrupt, sound ones of a newer major, of another codec or with an unknown event number raise TooNew. Neither overwrites
+anything. Fields are only ever appended, so an older reader skips what it does not know of a newer minor change, and a
+newer reader fills in defaults.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
+import math
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import msgspec
+from msgspec import inspect
 
 from perdure import events
-from perdure.errors import Corrupt, Failure, Misuse, TooNew
+from perdure.errors import Corrupt, Misuse, TooNew
 from perdure.messages import Message
 from perdure.records import TurnRecord
 
@@ -33,15 +38,9 @@ _CODEC_MSGPACK = 1
 _HEADER = struct.Struct(">BBBI")
 _PLAIN = "$msgpack"
 _REFERENCE = "$payload"
-_PAYLOADS = frozenset({"input", "result"})
-_NESTED: dict[str, type[msgspec.Struct]] = {
-    "failure": Failure,
-    "cause": Failure,
-    "context": Failure,
-    "parent": events.Parent,
-    "retry": events.RetryRules,
-}
-_EVENTS: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in get_args(events.HistoryEvent)}
+_EVENTS = frozenset(kind.__name__ for kind in get_args(events.HistoryEvent))
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+"""JSON has no such numbers: they are written as text."""
 
 _T = TypeVar("_T")
 
@@ -53,7 +52,11 @@ _message_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Mes
 def encode(value: TurnRecord | Message) -> bytes:
     """Write a record or a message."""
     body = _encoder.encode(value)
-    return _HEADER.pack(_MAGIC, _MAJOR, _CODEC_MSGPACK, zlib.crc32(body)) + body
+    return _HEADER.pack(_MAGIC, _MAJOR, _CODEC_MSGPACK, _checksum(_MAJOR, _CODEC_MSGPACK, body)) + body
+
+
+def _checksum(major: int, codec: int, body: bytes | memoryview) -> int:
+    return zlib.crc32(body, zlib.crc32(bytes((major, codec))))
 
 
 def decode_record(data: bytes, *, where: str) -> TurnRecord:
@@ -81,19 +84,20 @@ def _decode(data: bytes, decoder: msgspec.msgpack.Decoder[_T], where: str) -> _T
     except msgspec.ValidationError as problem:
         # The crc is right, so these bytes were written so: by a release that knows more than this one.
         raise TooNew(f"{where} holds what this release does not know ({problem}): use a newer worker.") from problem
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise Corrupt(f"{where} is no msgpack although its checksum is right: {problem}.") from problem
 
 
 def _body(data: bytes, where: str) -> memoryview:
     if len(data) < _HEADER.size or data[0] != _MAGIC:
         raise Corrupt(f"{where} does not begin like a record of Perdure: {data[:8]!r} ({len(data)} bytes).")
-    _, major, codec, crc = _HEADER.unpack_from(data)
-    if major > _MAJOR or codec != _CODEC_MSGPACK:
-        raise TooNew(f"{where} has format {major} and codec {codec}, this release reads 1 and 1: use a newer worker.")
+    _, major, codec, recorded = _HEADER.unpack_from(data)
     body = memoryview(data)[_HEADER.size :]
-    if zlib.crc32(body) != crc:
-        raise Corrupt(f"{where} is damaged: its checksum is {zlib.crc32(body):08x}, {crc:08x} was recorded.")
+    found = _checksum(major, codec, body)
+    if found != recorded:
+        raise Corrupt(f"{where} is damaged: its checksum is {found:08x}, {recorded:08x} was recorded.")
+    if (major, codec) != (_MAJOR, _CODEC_MSGPACK):
+        raise TooNew(f"{where} has format {major} and codec {codec}, this release reads 1 and 1: use a newer worker.")
     return body
 
 
@@ -121,11 +125,18 @@ def import_lines(lines: Iterable[str]) -> Iterator[TurnRecord]:
 
 def _import_line(line: str, number: int) -> TurnRecord:
     try:
-        return msgspec.convert(_positional(msgspec.json.decode(line), TurnRecord), TurnRecord)
-    except (msgspec.MsgspecError, TypeError, ValueError, KeyError, AttributeError) as problem:
+        return msgspec.convert(_positional(msgspec.json.decode(line), _record_type()), TurnRecord)
+    except (msgspec.MsgspecError, TypeError, ValueError, KeyError, RecursionError) as problem:
         raise Misuse(
             f"Line {number} of the history is not a record of `perdure history --json`: {problem!r}."
         ) from problem
+
+
+@functools.cache
+def _record_type() -> inspect.StructType:
+    kind = inspect.type_info(TurnRecord)
+    assert isinstance(kind, inspect.StructType)
+    return kind
 
 
 def _named(value: Any) -> Any:
@@ -139,6 +150,8 @@ def _named(value: Any) -> Any:
         return {"event": type(value).__name__, **named} if type(value).__name__ in _EVENTS else named
     if isinstance(value, tuple):
         return [_named(member) for member in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value
 
 
@@ -147,40 +160,62 @@ def _plain_payload(data: bytes) -> Any:
         plain = msgspec.msgpack.decode(data)
         through_json = msgspec.json.decode(msgspec.json.encode(plain))
         lossless = msgspec.msgpack.encode(through_json) == data
-    except (msgspec.MsgspecError, TypeError, ValueError):
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         lossless, plain = False, None
     if lossless and not (isinstance(plain, dict) and any(str(key).startswith("$") for key in plain)):
         return plain
     return {_PLAIN: base64.b64encode(data).decode("ascii")}
 
 
-def _positional(value: Any, struct: type[msgspec.Struct]) -> list[Any]:
-    """Turn an object with names into the array form of `struct`; the inverse of `_named`."""
-    body = [_field(struct, name, value[name]) for name in struct.__struct_fields__ if name in value]
-    tag = struct.__struct_config__.tag
-    return body if tag is None else [tag, *body]
+def _positional(value: Any, kind: inspect.StructType) -> list[Any]:
+    """Turn an object with names into the array form of a struct; the inverse of `_named`."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{kind.cls.__name__} is an object, not {value!r:.80}")
+    body = [_field(value, field) for field in kind.fields]
+    return body if kind.tag is None else [kind.tag, *body]
 
 
-def _field(struct: type[msgspec.Struct], name: str, value: Any) -> Any:
-    if name in _PAYLOADS and struct.__name__ in _EVENTS:
+def _field(value: dict[str, Any], field: inspect.Field) -> Any:
+    if field.name in value:
+        return _restored(value[field.name], field.type)
+    if field.required:
+        raise KeyError(field.name)
+    # An earlier release did not have it yet.
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _restored(value: Any, kind: inspect.Type) -> Any:
+    match kind:
+        case inspect.StructType():
+            return _positional(value, kind)
+        case inspect.VarTupleType():
+            return [_restored(member, kind.item_type) for member in value]
+        case inspect.FloatType():
+            return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
+        case inspect.UnionType():
+            return _restored_union(value, kind)
+        case _:
+            return value
+
+
+def _restored_union(value: Any, kind: inspect.UnionType) -> Any:
+    if any(isinstance(each, inspect.BytesType) for each in kind.types):
         return _payload_bytes(value)
     if value is None:
         return None
-    if name in {"inputs", "decisions"}:
-        return [_positional_event(member) for member in value]
-    if name == "turn":
-        return _positional_event(value)
-    if name == "members":
-        return [_positional(member, Failure) for member in value]
-    nested = _NESTED.get(name)
-    return value if nested is None else _positional(value, nested)
+    structs = [each for each in kind.types if isinstance(each, inspect.StructType)]
+    if not structs:
+        return value
+    return _positional(value, structs[0] if len(structs) == 1 else _named_kind(value["event"], structs))
 
 
-def _positional_event(value: Any) -> list[Any]:
-    name = value["event"]
-    if name not in _EVENTS:
-        raise TooNew(f"The history holds an event {name!r} that this release does not know: use a newer one.")
-    return _positional(value, _EVENTS[name])
+def _named_kind(name: str, structs: list[inspect.StructType]) -> inspect.StructType:
+    for each in structs:
+        if each.cls.__name__ == name:
+            return each
+    if name in _EVENTS:
+        raise ValueError(f"{name} does not stand here")
+    raise TooNew(f"The history holds an event {name!r} that this release does not know: use a newer one.")
 
 
 def _payload_bytes(value: Any) -> bytes | list[Any]:

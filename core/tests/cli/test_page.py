@@ -54,7 +54,7 @@ def test_a_page_of_an_instance_that_runs() -> None:
         "waits for  activity notify",
         "",
         "                  0s                                     20s",
-        "… notify     15s            ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░"[:60],
+        "… notify     15s            ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░",
     ]
 
 

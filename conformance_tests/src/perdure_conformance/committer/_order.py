@@ -83,7 +83,7 @@ class OrderClauses(Contract):
 
         for version in range(2, 22):
             step = Step(append=addition(ORDER, version - 1), send=(message(TASKS, f"task of {version}"),))
-            waiting = harness.begin_receive(other.queue, TASKS, wait_seconds=20)
+            waiting = harness.begin_receive(other.queue, TASKS)
             await harness.let_time_pass(0)
             committing = harness.begin(backend.committer.commit(step))
             found = await harness.finish(waiting)
@@ -97,7 +97,7 @@ class OrderClauses(Contract):
 
         for number in range(10):
             step = Step(create=(child(f"child-{number}", f"inc-{number}"),))
-            waiting = harness.begin_receive(other.queue, TURNS, wait_seconds=20)
+            waiting = harness.begin_receive(other.queue, TURNS)
             await harness.let_time_pass(0)
             committing = harness.begin(backend.committer.commit(step))
             (found,) = await harness.finish(waiting)

@@ -97,7 +97,7 @@ class DeliveryClauses(QueueContract):
         queue, other = await harness.open_queue(), await harness.open_queue()
 
         for ticks in range(6):
-            waiting = harness.begin_receive(queue, name, lease_seconds=harness.moment, wait_seconds=20)
+            waiting = harness.begin_receive(queue, name, lease_seconds=harness.moment)
             await harness.let_time_pass(0.01)
             await other.send([message(name, f"m-{ticks}")])
             for _ in range(ticks):

@@ -117,7 +117,7 @@ class LeaseClauses(QueueContract):
 
         if not math.isinf(limit):
             with pytest.raises(Misuse):
-                await harness.receive(queue, name, lease_seconds=limit + 1, wait_seconds=0)
+                await harness.finish(harness.begin_receive(queue, name, lease_seconds=limit + 1, wait_seconds=0))
         held = await harness.receive_one(queue, name, lease_seconds=min(limit, 1e9))
         if not math.isinf(limit):
             with pytest.raises(Misuse):

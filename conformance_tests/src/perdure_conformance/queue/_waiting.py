@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WaitingClauses"]
 
-LONG_SECONDS = 20.0
-"""As long as services allow. Nobody waits so long here: a message comes, or the test fails."""
-
 
 class WaitingClauses(QueueContract):
     """Waiting for messages."""
@@ -29,14 +26,14 @@ class WaitingClauses(QueueContract):
 
         looking = harness.begin_receive(queue, name, wait_seconds=0)
 
-        assert await harness.finish(looking, within_seconds=10) == []
+        assert await harness.finish(looking) == []
 
     async def test_q10_a_receive_ends_in_time_when_nothing_comes(self, harness: Harness, name: QueueName) -> None:
         """A worker that stops waits for its last receive."""
         queue, clock = await harness.open_queue(), harness.environment.clock
         begun = clock.monotonic()
 
-        assert await harness.receive(queue, name, wait_seconds=harness.moment) == []
+        assert await harness.finish(harness.begin_receive(queue, name, wait_seconds=harness.moment)) == []
 
         assert clock.monotonic() - begun < harness.moment + 10
 
@@ -45,15 +42,13 @@ class WaitingClauses(QueueContract):
     ) -> None:
         """The pace of every orchestration is this one: send, wake, next turn."""
         receiver, sender = await harness.open_queue(), await harness.open_queue()
-        waiting = harness.begin_receive(receiver, name, wait_seconds=LONG_SECONDS)
+        waiting = harness.begin_receive(receiver, name)
         await harness.let_time_pass(0.05)
         assert not waiting.done()
-        sent_at = harness.environment.clock.monotonic()
 
         await sender.send([message(name)])
 
-        assert ids_of(await harness.finish(waiting, within_seconds=LONG_SECONDS / 2)) == ["m-1"]
-        assert harness.environment.clock.monotonic() - sent_at < LONG_SECONDS / 2
+        assert ids_of(await harness.finish(waiting)) == ["m-1"]
 
     async def test_q10_a_waiting_receive_ends_as_soon_as_a_message_is_given_back(
         self, harness: Harness, name: QueueName
@@ -62,29 +57,26 @@ class WaitingClauses(QueueContract):
         stopping, other = await harness.open_queue(), await harness.open_queue()
         await stopping.send([message(name)])
         held = await harness.receive_one(stopping, name, lease_seconds=60, worker="stopping")
-        waiting = harness.begin_receive(other, name, wait_seconds=LONG_SECONDS, worker="other")
+        waiting = harness.begin_receive(other, name, worker="other")
         await harness.let_time_pass(0.05)
         assert not waiting.done()
 
         await stopping.abandon([held])
 
-        assert ids_of(await harness.finish(waiting, within_seconds=LONG_SECONDS / 2)) == ["m-1"]
+        assert ids_of(await harness.finish(waiting)) == ["m-1"]
 
     async def test_q10_of_two_who_wait_one_gets_the_message(self, harness: Harness, name: QueueName) -> None:
         """The other goes on waiting, and gets the next one."""
         queues = [await harness.open_queue() for _ in range(3)]
-        waiting = [
-            harness.begin_receive(queue, name, wait_seconds=LONG_SECONDS, worker=f"w-{who}")
-            for who, queue in enumerate(queues[:2])
-        ]
+        waiting = [harness.begin_receive(queue, name, worker=f"w-{who}") for who, queue in enumerate(queues[:2])]
         await harness.let_time_pass(0.05)
 
         await queues[2].send([message(name, "m-1")])
-        await harness.let_time_pass(0.5)
-        assert sum(task.done() for task in waiting) == 1
+        done, _ = await harness.finish(asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED))
+        assert len(done) == 1
         await queues[2].send([message(name, "m-2")])
 
-        received = [await harness.finish(task, within_seconds=LONG_SECONDS) for task in waiting]
+        received = [await harness.finish(task) for task in waiting]
         assert sorted(ids_of(found)[0] for found in received) == ["m-1", "m-2"]
 
     async def test_q10_a_receive_gives_at_most_what_was_asked_for(self, harness: Harness, name: QueueName) -> None:
@@ -92,7 +84,7 @@ class WaitingClauses(QueueContract):
         queue = await harness.open_queue()
         await queue.send([message(name, f"m-{number}") for number in range(5)])
 
-        assert len(await harness.receive(queue, name, limit=2)) in {1, 2}
+        assert len(await harness.finish(harness.begin_receive(queue, name, limit=2))) in {1, 2}
 
     async def test_q10_a_receive_may_ask_for_more_than_the_service_gives(
         self, harness: Harness, name: QueueName
@@ -101,14 +93,14 @@ class WaitingClauses(QueueContract):
         queue = await harness.open_queue()
         await queue.send([message(name, f"m-{number}") for number in range(3)])
 
-        found = await harness.receive(queue, name, limit=limits_of(queue, name).receive_batch_max + 1)
+        found = await harness.finish(
+            harness.begin_receive(queue, name, limit=limits_of(queue, name).receive_batch_max + 1)
+        )
 
         assert 1 <= len(found) <= 3
 
-    async def test_q10_messages_come_oldest_first_when_one_worker_takes_them_all(
-        self, harness: Harness, name: QueueName
-    ) -> None:
-        """As far as the queue can tell: where it cannot, at least nobody waits for ever."""
+    async def test_q10_no_message_is_passed_over_for_ever(self, harness: Harness, name: QueueName) -> None:
+        """Order is not promised; that each has its turn, while there are others, is."""
         queue = await harness.open_queue()
         sent = [f"m-{number}" for number in range(20)]
         for one in sent:
@@ -128,7 +120,7 @@ class WaitingClauses(QueueContract):
         queue = await harness.open_queue()
 
         with pytest.raises(Misuse):
-            await harness.receive(queue, name, limit=limit, wait_seconds=0)
+            await harness.finish(harness.begin_receive(queue, name, limit=limit, wait_seconds=0))
 
     @pytest.mark.parametrize("lease_seconds", [0.0, -1.0])
     async def test_q10_a_lease_of_nothing_is_refused(
@@ -139,14 +131,14 @@ class WaitingClauses(QueueContract):
         await queue.send([message(name)])
 
         with pytest.raises(Misuse):
-            await harness.receive(queue, name, lease_seconds=lease_seconds, wait_seconds=0)
+            await harness.finish(harness.begin_receive(queue, name, lease_seconds=lease_seconds, wait_seconds=0))
 
         assert ids_of([await harness.receive_one(queue, name)]) == ["m-1"]
 
     async def test_q10_a_cancelled_wait_leaves_the_queue_usable(self, harness: Harness, name: QueueName) -> None:
         """Workers stop and start."""
         queue = await harness.open_queue()
-        waiting = harness.begin_receive(queue, name, wait_seconds=LONG_SECONDS)
+        waiting = harness.begin_receive(queue, name)
         await harness.let_time_pass(0.05)
 
         waiting.cancel()

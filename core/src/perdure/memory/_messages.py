@@ -125,7 +125,7 @@ class _Queue:
                 continue
             if message.delivery_count >= limits.deliveries_max:
                 self.bury(message, f"Delivered {message.delivery_count} times and never completed.")
-            elif limits.exclusive_groups and self._is_group_taken(message.envelope.group, now, worker):
+            elif limits.exclusive_groups and self._is_group_taken(message.envelope.group, worker):
                 blocked.append(message.number)
             else:
                 self.hold(message, now, worker, lease_seconds)
@@ -165,10 +165,9 @@ class _Queue:
             receipt=str(message.number),
         )
 
-    def _is_group_taken(self, group: Key, now: float, worker: WorkerId) -> bool:
+    def _is_group_taken(self, group: Key, worker: WorkerId) -> bool:
         """Tell whether another worker holds a message of the group."""
-        held = (self.messages[number] for number in self._held_groups.get(group, ()))
-        return any(message.holder != worker and message.is_held(now) for message in held)
+        return any(self.messages[number].holder != worker for number in self._held_groups.get(group, ()))
 
     def _uncover(self, now: float) -> None:
         while self._hidden and self._hidden[0][0] <= now:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from perdure.errors import NotDeterministic
 from perdure.replay._loop import ReplayLoop, current_loop
 from perdure.replay._values import Unstarted
-from perdure.replay._where import asking_line, caller_outside, line_number, line_of
+from perdure.replay._where import caller_outside, line_number, line_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -140,7 +140,7 @@ class Call(Coroutine[Any, Any, R]):
     def _misplaced(self, loop: ReplayLoop | None, home: ReplayLoop) -> NotDeterministic:
         text = (
             f"{self._describe()} was made inside the orchestration {home.info.instance_id} and is awaited outside of "
-            f"it, at {asking_line()}: it would run unrecorded. Await it where it was made."
+            f"it, at {(loop or home).asking_line()}: it would run unrecorded. Await it where it was made."
         )
         return NotDeterministic(text) if loop is None else loop.doom_not_deterministic(text)
 

@@ -12,7 +12,7 @@ from perdure.replay._fatal import fatal_reason
 from perdure.replay._refused import RefusingLoop
 from perdure.replay._tasks import Tasks, running_loop, set_running_loop
 from perdure.replay._values import TurnDoomed
-from perdure.replay._where import suspended_line
+from perdure.replay._where import asking_line, suspended_line
 
 __all__ = ["HANDLES_MAX", "Driver", "Generator"]
 
@@ -93,9 +93,7 @@ class Driver(RefusingLoop):
         self._handles = 0
         ready = self._ready
         while ready:
-            handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001
-                self._run_handle(handle)
+            self._run_handle(ready.popleft())
             if self.attention:
                 self.attention = False
                 self.raise_doom()
@@ -105,12 +103,15 @@ class Driver(RefusingLoop):
                 self._stop_spinning()
 
     def _run_handle(self, handle: ReplayHandle | ReplayTimerHandle) -> None:
+        if handle._cancelled:  # noqa: SLF001
+            return
         try:
             handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - kept, as asyncio does; the worst of them doom the turn
             self.call_exception_handler({"message": f"a callback raised: {handle!r}", "exception": error})
+        del handle  # the traceback of a task's error keeps this frame, and the handle keeps the task: a cycle
 
     def _stop_spinning(self) -> None:
         if self.is_over():
@@ -186,6 +187,11 @@ class Driver(RefusingLoop):
         """Make the error for a turn that the watchdog stopped."""
         message = _MENDS["overrun"].format(where=self.main_line())
         return TurnDoomed(f"{self.info.instance_id}: {message}", reason="overrun")
+
+    def asking_line(self) -> str:
+        """Find the line that asks; where only installed libraries run, also the line that the orchestration is at."""
+        line, is_users = asking_line()
+        return line if is_users else f"{line}, while the orchestration is at {self.main_line()}"
 
     def main_line(self) -> str:
         """Find where the main coroutine waits, for messages."""

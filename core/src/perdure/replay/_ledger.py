@@ -72,11 +72,11 @@ class Ledger:
             return asked
         recorded = self._recorded[self._position] if self._position < len(self._recorded) else None
         if not isinstance(recorded, kind) or not is_same(recorded, asked, is_target_derived=is_target_derived):
-            error = mismatch(self._instance_id, self._index, recorded, asked, asking_line())
+            error = mismatch(self._instance_id, self._index, recorded, asked, asking_line()[0])
             raise error
         self._position += 1
         if input_differs(recorded, asked):
-            self._warn(f"decision {self._index}, {describe(asked)}, is called with another input now, {asking_line()}")
+            self._warn(f"decision {self._index}, {describe(asked)}, is called with another input now, {asking_line()[0]}")
         return recorded
 
     def end(self, waits_at: str) -> tuple[Command, ...]:

@@ -44,7 +44,6 @@ from perdure.replay._tasks import (
     ReplayTimerHandle,
     running_loop,
 )
-from perdure.replay._where import asking_line
 from perdure.replay._work import Restore, WorkFuture
 
 if TYPE_CHECKING:
@@ -303,7 +302,7 @@ class ReplayLoop(Driver):
         other = current_loop()
         who = f"the orchestration {other.info.instance_id}" if other else "code outside of orchestrations"
         message = (
-            f"{who} woke this orchestration, at {asking_line()}, through an asyncio object that both hold (a "
+            f"{who} woke this orchestration, at {self.asking_line()}, through an asyncio object that both hold (a "
             f"module-level Lock, Event, Queue, Future or task?): {args[0] if args else callback!r:.300}. It is not "
             "recorded. Make such objects inside the orchestration; send a perdure Event from one instance to another."
         )
@@ -363,7 +362,7 @@ class ReplayLoop(Driver):
             future.order = self.next_order()
         elif "get_debug" not in maker.f_code.co_names:  # somebody who really asks for the debug mode names it
             raise self.doom_not_deterministic(
-                f"asyncio.Future() or asyncio.Task() was made directly, at {asking_line()}: its place in a set depends "
+                f"asyncio.Future() or asyncio.Task() was made directly, at {self.asking_line()}: its place in a set depends "
                 "on its address. Use asyncio.get_running_loop().create_future(), or asyncio.create_task()."
             )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Never
 
 from perdure.replay._tasks import AbstractEventLoop
-from perdure.replay._where import asking_line
 
 if TYPE_CHECKING:
     from perdure.replay._loop import ReplayLoop
@@ -43,7 +42,7 @@ class _Refused:
 
         def refuse(*_args: Any, **_options: Any) -> Never:
             raise loop.doom_not_deterministic(
-                f"loop.{self._name}() was called inside an orchestration, at {asking_line()}. It is not recorded and "
+                f"loop.{self._name}() was called inside an orchestration, at {loop.asking_line()}. It is not recorded and "
                 f"would happen again on every replay. Instead: {self._instead}."
             )
 

@@ -14,7 +14,6 @@ from asyncio import tasks as asyncio_tasks
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from perdure.replay._where import asking_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -195,7 +194,7 @@ class Tasks:
                 return None
             raise loop.doom_not_deterministic(
                 "asyncio.as_completed() was given coroutines in something else than a list or tuple, at "
-                f"{asking_line()}: their order would depend on memory addresses. Give it a list."
+                f"{loop.asking_line()}: their order would depend on memory addresses. Give it a list."
             )
         for each in cast("list[object]", given):
             if asyncio.iscoroutine(each) and each not in self._arranged:

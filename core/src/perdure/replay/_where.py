@@ -16,17 +16,21 @@ _LIBRARY = types.__file__.rpartition("types")[0]
 _NO_LINE = "(no line of user code)"
 
 
-def asking_line() -> str:
-    """Find the line that is running: the innermost one of the user's own code, else of whoever called perdure."""
+def asking_line() -> tuple[str, bool]:
+    """Find the line that is running: the innermost one of the user's own code, else of whoever called perdure.
+
+    Returns:
+        The line, and whether it is the user's own, not an installed library's.
+    """
     fallback: FrameType | None = None
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the way to look at callers
     while frame is not None and not _is_driver(frame):
         if not _is_machinery(frame):
             if not _is_installed(frame.f_code.co_filename):
-                return _show(frame.f_code, frame.f_lineno)
+                return _show(frame.f_code, frame.f_lineno), True
             fallback = fallback or frame
         frame = frame.f_back
-    return _show(fallback.f_code, fallback.f_lineno) if fallback else _NO_LINE
+    return (_show(fallback.f_code, fallback.f_lineno) if fallback else _NO_LINE), False
 
 
 def caller_outside(frame: FrameType) -> FrameType:
@@ -48,12 +52,14 @@ def line_number(code: CodeType, instruction: int) -> int:
 
 
 def suspended_line(coroutine: Any) -> str:
-    """Find the line at which a suspended coroutine waits: the innermost one outside asyncio and perdure."""
-    found = _NO_LINE
+    """Find the line at which a suspended coroutine waits: the innermost one of the user's own code, as above."""
+    found, is_users = _NO_LINE, False
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
         if frame is not None and not _is_machinery(frame):
-            found = _show(frame.f_code, frame.f_lineno)
+            is_own = not _is_installed(frame.f_code.co_filename)
+            if is_own or not is_users:
+                found, is_users = _show(frame.f_code, frame.f_lineno), is_own
         coroutine = getattr(coroutine, "cr_await", None)
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from perdure.engine import Verdict, _classify
+from perdure.engine import InstanceState
 from perdure.spi import Committer, Step
 from perdure_torture.board import Phase
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perdure.hub import OpenHub
+    from perdure.records import TurnRecord
     from perdure.spi import Conflict, Done
     from perdure_torture.board import Row
 
@@ -51,14 +52,20 @@ class LosesTasks(Committer):
         return await self._committer.commit(msgspec.structs.replace(step, send=step.send[:1]))
 
 
-def counts_events_twice(hub: OpenHub, _: Row) -> Committer:
-    """Take in an event that was taken in before: breaks S4."""
-    _classify._judge_raise = lambda *_: Verdict.RUN
+def forgets_events(hub: OpenHub, _: Row) -> Committer:
+    """Forget which events were taken in, so that one is taken in again: breaks S4."""
+    apply = InstanceState.apply
+
+    def forgetful(self: InstanceState, record: TurnRecord) -> None:
+        apply(self, record)
+        self.raised.clear()
+
+    InstanceState.apply = forgetful  # type: ignore[method-assign]
     return hub.committer
 
 
 MUTANTS: dict[str, Callable[[OpenHub, Row], Committer]] = {
     "completes_first": CompletesFirst,
     "loses_tasks": LosesTasks,
-    "counts_events_twice": counts_events_twice,
+    "forgets_events": forgets_events,
 }
