@@ -17,6 +17,8 @@ LEDGER = Path(os.environ.get("INVOICING_LEDGER", "ledger.jsonl"))
 
 @dataclass
 class Line:
+    """So many pieces of one article."""
+
     article: str
     quantity: int
     price_cents: int
@@ -24,6 +26,8 @@ class Line:
 
 @dataclass
 class Order:
+    """What a customer wants."""
+
     id: str
     customer: str
     email: str
@@ -32,6 +36,8 @@ class Order:
 
 @dataclass
 class Invoice:
+    """What the customer has to pay."""
+
     number: str
     order: str
     total_cents: int

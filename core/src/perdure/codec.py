@@ -17,7 +17,7 @@ import functools
 import math
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import msgspec
 from msgspec import inspect
@@ -149,7 +149,7 @@ def _named(value: Any) -> Any:
         named = {name: _named(getattr(value, name)) for name in value.__struct_fields__}
         return {"event": type(value).__name__, **named} if type(value).__name__ in _EVENTS else named
     if isinstance(value, tuple):
-        return [_named(member) for member in value]
+        return [_named(member) for member in cast("tuple[object, ...]", value)]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
@@ -162,20 +162,26 @@ def _plain_payload(data: bytes) -> Any:
         lossless = msgspec.msgpack.encode(through_json) == data
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         lossless, plain = False, None
-    if lossless and not (isinstance(plain, dict) and any(str(key).startswith("$") for key in plain)):
+    if lossless and not any(str(key).startswith("$") for key in _object(plain)):
         return plain
     return {_PLAIN: base64.b64encode(data).decode("ascii")}
+
+
+def _object(value: Any) -> dict[object, Any]:
+    """Give an object; an empty one for everything else."""
+    return cast("dict[object, Any]", value) if isinstance(value, dict) else {}
 
 
 def _positional(value: Any, kind: inspect.StructType) -> list[Any]:
     """Turn an object with names into the array form of a struct; the inverse of `_named`."""
     if not isinstance(value, dict):
         raise TypeError(f"{kind.cls.__name__} is an object, not {value!r:.80}")
-    body = [_field(value, field) for field in kind.fields]
+    members = _object(value)
+    body = [_field(members, field) for field in kind.fields]
     return body if kind.tag is None else [kind.tag, *body]
 
 
-def _field(value: dict[str, Any], field: inspect.Field) -> Any:
+def _field(value: dict[object, Any], field: inspect.Field) -> Any:
     if field.name in value:
         return _restored(value[field.name], field.type)
     if field.required:
@@ -219,9 +225,10 @@ def _named_kind(name: str, structs: list[inspect.StructType]) -> inspect.StructT
 
 
 def _payload_bytes(value: Any) -> bytes | list[Any]:
-    if isinstance(value, dict) and _PLAIN in value:
-        return base64.b64decode(value[_PLAIN], validate=True)
-    if isinstance(value, dict) and _REFERENCE in value:
-        reference: list[Any] = value[_REFERENCE]
+    members = _object(value)
+    if _PLAIN in members:
+        return base64.b64decode(members[_PLAIN], validate=True)
+    if _REFERENCE in members:
+        reference: list[Any] = members[_REFERENCE]
         return reference
     return msgspec.msgpack.encode(value)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +15,9 @@ from perdure import errors
 from perdure.cli._app import app
 from perdure.cli._shell import explain
 from perdure.config import describe_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 runner = CliRunner()
 
@@ -92,8 +95,8 @@ def test_every_command_has_help_with_examples_at_80_columns(name: str) -> None:
     result = runner.invoke(app, [name, "--help"])
 
     assert result.exit_code == 0
-    assert f"Usage: root {name}" in result.stdout
-    assert f"\nExamples:\n  perdure {name}" in result.stdout.replace("  echo", "  perdure run echo")
+    assert f"Usage: app {name}" in result.stdout
+    assert f"\nExamples:\n  perdure {name}" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
@@ -105,7 +108,7 @@ def test_the_help_tells_commands_and_exit_codes() -> None:
         for line in result.stdout.partition("Commands:")[2].partition("Examples:")[0].splitlines()
         if line
     ]
-    assert listed[:5] == ["run", "worker", "start", "send", "result"]
+    assert listed == list(app.commands)
     assert all(f" {code}  " in result.stdout for code in (0, 1, 2, 3, 4, 5, 70, 130))
     assert "..." not in result.stdout.partition("Commands:")[2].partition("Examples:")[0]
     assert max(map(len, result.stdout.splitlines())) <= 80

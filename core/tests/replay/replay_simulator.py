@@ -1,6 +1,6 @@
 """Records stories by answering their commands in an order that a seed chooses, and replays what was recorded.
 
-As a script (`python replay_simulator.py FILE`) it replays the recordings of a file and prints what came of each, as JSON.
+As a script (`python replay_simulator.py FILE`) it replays the recordings of a file and prints what came of each.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from replay_stories import STORIES
@@ -27,6 +26,9 @@ from perdure.events import (
     TaskFailed,
     TimerFired,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TURNS_MAX = 1000
 
@@ -72,7 +74,9 @@ class Simulator:
             case _:
                 pass
 
-    def _answer(self, seq: int, name: str, value: Any, good: Callable[..., INPUTS], bad: Callable[..., INPUTS]) -> INPUTS:
+    def _answer(
+        self, seq: int, name: str, value: Any, good: Callable[..., INPUTS], bad: Callable[..., INPUTS]
+    ) -> INPUTS:
         key = f"{name}/{value}"
         self._attempts[key] = self._attempts.get(key, 0) + 1
         if name == "fail" or (name == "flaky" and self._attempts[key] <= value):
@@ -121,9 +125,10 @@ def replay(recording: Recording) -> str:
     try:
         for turn in recording.turns:
             driven.execution.replay(turn.started, turn.inputs, turn.decisions)
-        return "same" if driven.execution.is_closed else "did not end"
     except NotDeterministic as error:
         return str(error)
+    else:
+        return "same" if driven.execution.is_closed else "did not end"
     finally:
         driven.execution.close()
 
@@ -136,7 +141,7 @@ def outcome_of(recording: Recording) -> Any:
 
 def main() -> None:
     recordings = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=list[Recording])
-    print(json.dumps([replay(each) for each in recordings]))
+    sys.stdout.write(json.dumps([replay(each) for each in recordings]))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from replay_support import Code, activity, child, event, loop, rules
 
 from perdure.errors import ActivityError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 STORIES: dict[str, Code] = {}
 
@@ -40,7 +42,10 @@ async def gathering() -> list[Any]:
 @story
 async def gathering_exceptions() -> list[str]:
     found = await asyncio.gather(
-        activity("double", 1), activity("fail", "a"), asyncio.sleep(3, "slept"), activity("fail", "b"),
+        activity("double", 1),
+        activity("fail", "a"),
+        asyncio.sleep(3, "slept"),
+        activity("fail", "b"),
         return_exceptions=True,
     )
     return [str(each) for each in found]
@@ -216,7 +221,7 @@ async def taking_calls_as_they_complete_until_late() -> list[Any]:
     seen: list[Any] = []
     try:
         for each in asyncio.as_completed([activity(name, 1) for name in ("double", "never", "double")], timeout=60):
-            seen.append(await each)
+            seen.append(await each)  # noqa: PERF401 - an async generator would catch what is to be seen
     except TimeoutError:
         seen.append("late")
     return seen
@@ -406,7 +411,7 @@ async def generating_side_by_side() -> list[Any]:
     return await asyncio.gather(collect(2), collect(3))
 
 
-# ---- events, children, retries -----------------------------------------------------------------------------------------
+# ---- events, children, retries ---------------------------------------------------------------------------------------
 
 
 @story

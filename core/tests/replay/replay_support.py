@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -14,6 +13,9 @@ from perdure.commands import RECORDED_AS, Command
 from perdure.errors import ActivityError, Failure, SubOrchestrationError
 from perdure.events import DECISIONS, INPUTS, ExecutionStarted, Parent, RetryRules, TurnStarted
 from perdure.replay import Call, Execution, Program, ReplayLoop, current_loop
+
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 Code = Callable[..., Coroutine[Any, Any, object]]
@@ -190,4 +192,4 @@ def failure(type: str = "ValueError", message: str = "no", **options: Any) -> Fa
 
 
 # Calls made through this module are located in the tests, as those made through authoring are in user code.
-__name__ = "perdure.replay_support"  # noqa: A001
+__name__ = "perdure.replay_support"

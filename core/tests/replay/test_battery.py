@@ -27,8 +27,8 @@ SCRIPT = Path(__file__).parent / "replay_simulator.py"
 REORDERED_BETWEEN_MINORS = {"waiting_for_side_by_side": [{11, 12}, {11, 13}]}
 """Stories that asyncio itself orders differently on two minors: an instance begun on one stalls on the other.
 
-`asyncio.wait_for` makes a task of what it waits for up to 3.11, and awaits it directly from 3.12 on: the timer and what is
-awaited are asked for in another order. There is no way around it; the engine replay-checks such instances and says so.
+`asyncio.wait_for` makes a task of what it waits for up to 3.11, and awaits it directly from 3.12 on: the timer and what
+is awaited are asked for in another order. There is no way around it; the engine replay-checks such instances first.
 """
 
 SAME_FOR_EVERY_SEED: dict[str, Any] = {

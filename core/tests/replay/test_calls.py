@@ -176,7 +176,7 @@ async def test_a_call_of_an_orchestration_never_runs_outside_of_it() -> None:
     driven = Driven(leaking)
     driven.start()
 
-    with pytest.raises(NotDeterministic, match="awaited outside of it, at .*test_calls.py"):
+    with pytest.raises(NotDeterministic, match=r"awaited outside of it, at .*test_calls\.py"):
         await leaked[0]
     driven.turn(EventRaised("go", encode(1), "m"))
     driven.execution.close()

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import contextvars
 import gc
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 from replay_support import Driven, activity, encode, event, loop, opened
 
 from perdure.events import EventRaised, TaskCompleted
 from perdure.replay import TurnDoomed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 seen: list[object] = []
 
@@ -67,7 +70,7 @@ def test_what_will_not_be_closed_survives_and_is_counted() -> None:
         while stubborn:
             try:
                 await activity("a")
-            except BaseException:  # noqa: BLE001, S112 - what this test is about
+            except BaseException:  # noqa: BLE001 - what this test is about
                 continue
 
     async def main() -> None:

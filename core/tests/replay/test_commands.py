@@ -294,6 +294,18 @@ def test_cancelling_a_finished_call_asks_for_nothing() -> None:
     assert driven.turn(TaskCompleted(1, encode("ok"))) == (Complete(encode("ok")),)
 
 
+def test_cancelling_the_future_of_a_finished_activity_asks_for_nothing() -> None:
+    async def late() -> bool:
+        future = activity("quick")._start(loop())
+        await future
+        return future.cancel()
+
+    driven = Driven(late)
+    driven.start()
+
+    assert result_of(driven.turn(TaskCompleted(1, encode("ok")))) is False
+
+
 def test_the_late_outcome_of_what_was_cancelled_is_ignored() -> None:
     async def moving_on() -> str:
         task = asyncio.create_task(activity("slow"))
@@ -306,6 +318,39 @@ def test_the_late_outcome_of_what_was_cancelled_is_ignored() -> None:
 
     assert driven.turn(TaskCompleted(1, encode("late")), TaskFailed(1, failure())) == ()
     assert result_of(driven.turn(EventRaised("go", encode("on"), "m"))) == "on"
+
+
+def test_the_late_outcome_of_a_cancelled_child_is_ignored() -> None:
+    async def moving_on() -> str:
+        for _ in range(2):
+            task = asyncio.create_task(child("slow"))
+            await asyncio.sleep(0)
+            task.cancel()
+        return await event("go")
+
+    driven = Driven(moving_on)
+    driven.start()
+
+    assert driven.turn(SubOrchestrationCompleted(1, encode("late")), SubOrchestrationFailed(2, failure())) == ()
+
+
+def test_a_callback_that_is_cancelled_before_it_runs_does_not_run() -> None:
+    async def changing_its_mind() -> list[str]:
+        ran: list[str] = []
+        handle = loop().call_soon(ran.append, "ran")
+        assert "append" in repr(handle)
+        handle.cancel()
+        await asyncio.sleep(0)
+        return ran
+
+    assert result_of(Driven(changing_its_mind).start()) == []
+
+
+def test_a_timer_shows_when_it_fires() -> None:
+    async def showing() -> str:
+        return repr(loop().call_later(60, print))
+
+    assert result_of(Driven(showing).start()) == "<ReplayTimerHandle timer until 1970-01-01T00:17:40+00:00 (seq 1)>"
 
 
 def test_how_inputs_are_batched_into_turns_changes_no_command() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from replay_support import Code, Driven, activity, child, encode, event, loop, result_of
@@ -14,6 +14,9 @@ from perdure.commands import CancelTask, ScheduleTask
 from perdure.errors import NotDeterministic
 from perdure.events import TaskCompleted
 from perdure.replay import TurnDoomed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def outcome(code: Code, **options: int) -> object:
@@ -124,6 +127,15 @@ def test_an_eager_task_asks_while_it_is_made() -> None:
     assert [each.name for each in asked if isinstance(each, ScheduleTask)] == ["first", "second", "third"]
 
 
+def test_a_task_that_is_not_eager_may_say_so_on_every_python() -> None:
+    async def lazy() -> None:
+        later = loop().create_task(activity("second"), eager_start=False)
+        await activity("first")
+        await later
+
+    assert names(Driven(lazy)) == ["first", "second"]
+
+
 def names(driven: Driven) -> list[str]:
     return [each.name for each in driven.start() if isinstance(each, ScheduleTask)]
 
@@ -166,6 +178,15 @@ def test_as_completed_of_raw_coroutines_without_an_order_is_refused() -> None:
         driven.start()
     assert isinstance(caught.value.cause, NotDeterministic)
     assert "in completing" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="as_completed can be iterated asynchronously from 3.13 on")
+def test_as_completed_can_be_iterated_asynchronously() -> None:
+    async def completing() -> None:
+        async for each in asyncio.as_completed([step(f"s{index}") for index in range(20)]):  # type: ignore[attr-defined]
+            await each
+
+    assert names(Driven(completing)) == [f"s{index}" for index in range(20)]
 
 
 def test_as_completed_of_calls_needs_no_list_since_calls_hash_by_number() -> None:

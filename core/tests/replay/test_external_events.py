@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from replay_support import Driven, activity, encode, event, loop, result_of
+from replay_support import Driven, activity, decode, encode, event, loop, result_of
 
 from perdure.commands import CancelTimer, Complete, SetTimer
 from perdure.errors import Misuse
@@ -131,6 +131,18 @@ def test_waiting_is_not_recorded() -> None:
         return await event("e")
 
     assert Driven(listener).start() == ()
+
+
+def test_cancelling_a_wait_that_was_answered_changes_nothing() -> None:
+    async def listener() -> list[object]:
+        waiting = loop().wait_for_event("e", decode)
+        first = await waiting
+        return [first, waiting.cancel(), await event("e")]
+
+    driven = Driven(listener)
+    driven.start()
+
+    assert result_of(driven.turn(raised("e", 1), raised("e", 2))) == [1, False, 2]
 
 
 def test_a_wait_that_begins_when_the_outcome_is_decided_never_ends() -> None:

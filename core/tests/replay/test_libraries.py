@@ -105,7 +105,7 @@ def test_anyio_threads_are_refused() -> None:
     async def threading() -> None:
         await anyio.to_thread.run_sync(print)
 
-    with pytest.raises(TurnDoomed, match="inside an orchestration|made directly") as caught:
+    with pytest.raises(TurnDoomed, match=r"inside an orchestration|made directly") as caught:
         Driven(threading).start()
     assert caught.value.reason == "not_deterministic"
     assert "in threading" in str(caught.value)
@@ -128,5 +128,3 @@ def test_httpx_is_refused_at_its_first_socket_call() -> None:
 def _open_timers(driven: Driven) -> list[int]:
     set_timers = [each.seq for turn in driven.history for each in turn.decisions if hasattr(each, "fire_at")]
     return [seq for seq in set_timers if seq in driven.execution._loop.open]
-
-

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 
 import pytest
-from replay_support import Driven, activity, decode, encode, event, failure, loop, result_of
+from replay_support import Driven, activity, child, decode, encode, event, failure, loop, result_of
 
 from perdure.commands import Complete, Fail, ScheduleTask
 from perdure.errors import Failure, Misuse, NonRetryable
 from perdure.events import EventRaised, TaskCompleted, TaskFailed, TimerFired
-from perdure.replay import Execution, Program
+from perdure.replay import Call, Execution, Program
 
 
 def failure_of(driven: Driven) -> Failure:
@@ -151,13 +152,33 @@ def test_timers_and_children_after_the_end_are_no_commands() -> None:
     assert [type(each) for each in Driven(hasty).start()] == [ScheduleTask, Complete]
 
 
+def test_what_is_asked_between_the_return_and_its_recording_is_ignored() -> None:
+    """All tasks wake by one future; main returns first, and the others still have their step to run."""
+
+    async def main() -> str:
+        shared = loop().create_future()
+
+        async def background(call: Call[object]) -> None:
+            await shared
+            loop().call_later(5, print)
+            await call
+
+        task = asyncio.create_task(background(activity("too late")))
+        other = asyncio.create_task(background(child("too late")))
+        loop().call_soon(shared.set_result, None)
+        await shared
+        return f"done {task.done() or other.done()}"
+
+    driven = Driven(main)
+
+    assert driven.start() == (Complete(encode("done False")),)
+
+
 def test_a_task_that_spins_after_the_end_does_not_hold_it_up() -> None:
     async def spinning() -> None:
         while True:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
-            except asyncio.CancelledError:
-                pass
 
     async def hasty() -> str:
         asyncio.create_task(spinning())  # noqa: RUF006 - left behind on purpose

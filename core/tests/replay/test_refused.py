@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 import threading
@@ -43,19 +44,17 @@ def test_a_refused_operation_names_itself_the_line_and_the_mend(name: str) -> No
 
 def test_every_operation_of_an_event_loop_is_implemented_or_refused() -> None:
     offered = {name for name in vars(asyncio.AbstractEventLoop) if not name.startswith("_")}
-    answered = {name for kind in ReplayLoop.__mro__[:-2] for name in vars(kind)} - set(vars(asyncio.AbstractEventLoop))
     ours = {name for kind in ReplayLoop.__mro__ if kind.__module__.startswith("perdure.") for name in vars(kind)}
 
+    assert len(offered) > 40
     assert offered - ours == set()
-    assert answered
+    assert all(getattr(ReplayLoop, name) is not None for name in offered)
 
 
 def test_swallowing_the_refusal_does_not_save_the_turn() -> None:
     async def swallowing() -> str:
-        try:
+        with contextlib.suppress(BaseException):
             await asyncio.to_thread(print)
-        except BaseException:  # noqa: BLE001, S110 - what this test is about
-            pass
         return "as if nothing had happened"
 
     assert "run_in_executor" in refusal(Driven(swallowing))
@@ -91,15 +90,15 @@ def test_a_library_that_is_refused_is_located_in_the_users_own_code() -> None:
     assert "in indirect" in refusal(Driven(indirect))
 
 
-def test_where_only_installed_code_runs_its_own_line_is_named(tmp_path: pytest.TempPathFactory) -> None:
+def test_where_only_installed_code_runs_its_own_line_is_named() -> None:
     """An application may itself be installed as a package."""
     source = "async def installed(loop):\n    loop.stop()\n"
     space: dict[str, object] = {"__name__": "shop"}
-    exec(compile(source, "/env/lib/site-packages/shop.py", "exec"), space)  # noqa: S102 - code with a name of its own
+    exec(compile(source, "/env/lib/site-packages/shop.py", "exec"), space)
     inner = space["installed"]
     outer_source = "async def outer(inner, loop):\n    await inner(loop())\n"
     outer_space: dict[str, object] = {"__name__": "shop2"}
-    exec(compile(outer_source, "/env/lib/site-packages/outer.py", "exec"), outer_space)  # noqa: S102
+    exec(compile(outer_source, "/env/lib/site-packages/outer.py", "exec"), outer_space)
     outer = outer_space["outer"]
 
     def code() -> object:
@@ -235,10 +234,10 @@ def test_an_object_of_another_instance_dooms_the_turn_in_a_task_that_nobody_awai
     first.start()
     second.start()
 
+    second.execution._loop.tasks._sweep()  # the loop lets go of the task, and its error is seen to be unseen
+
     with pytest.raises(TurnDoomed, match="share an asyncio object"):
-        for index in range(100):  # until the loop lets go of the task, and its error is seen to be unseen
-            second.turn(EventRaised("nobody", b"", str(index)))
-            second.execution._loop.tasks._sweep()
+        second.turn(EventRaised("go", encode(None), "m"))
 
 
 @pytest.mark.parametrize("make", ["Future", "Task"])

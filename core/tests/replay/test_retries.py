@@ -205,7 +205,9 @@ def test_jitter_is_drawn_from_the_seed() -> None:
     ],
     ids=repr,
 )
-def test_types_are_matched_by_whole_or_bare_name(options: dict[str, tuple[str, ...]], type: str, allowed: bool) -> None:
+def test_types_are_matched_by_whole_or_bare_name(
+    options: dict[str, tuple[str, ...]], type: str, *, allowed: bool
+) -> None:
     assert is_allowed(rules(**options), failure(type), attempt=1) is allowed
 
 

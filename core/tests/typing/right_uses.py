@@ -31,6 +31,8 @@ from perdure.authoring import (
     rng,
     uuid4,
 )
+from perdure.client import Run
+from perdure.connection import connect
 from perdure.replay import Call
 
 if TYPE_CHECKING:
@@ -159,3 +161,19 @@ def stand_ins() -> None:
     assert_type(activity_info(), ActivityInfo)
     assert_type(activity_info().deadline, dt.datetime | None)
     logger.info("order %s", current().instance_id, extra={"a": 1})
+
+
+# ---- hubs ------------------------------------------------------------------------------------------------------------
+
+
+async def hubs(order: Order) -> None:
+    async with connect("memory:") as hub, hub.worker(invoicing, shipping, issue, charge):
+        run = await hub.start(invoicing(order), id="order-1", tags={"of": "ada"}, if_exists="return")
+        assert_type(run, Run[str])
+        assert_type(await run.result(timeout_seconds=5), str)
+        assert_type(await (await hub.start(shipping(order))).result(), list[str])
+        await run.send(payment, order)
+        await hub.send("order-1", payment, order)
+        await hub.send("order-1", "payment", {"anything": 1})
+        assert_type(await hub.get("order-1"), Run[Any])
+        assert_type([summary.status async for summary in hub.list(status=["Running"])], list[str])

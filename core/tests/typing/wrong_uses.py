@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 
 from perdure.authoring import Activity, Event, Orchestration, Registry, Retry, activity, orchestration
+from perdure.connection import connect
 
 
 @dataclass
@@ -81,7 +82,7 @@ async def options(order: Order) -> None:
     _b: int = await shipping.options(id="x")(order)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     Retry(5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Retry(tries=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    Retry(handler=len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Retry(handler=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Retry(retry_on=(int,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -115,3 +116,16 @@ def definitions_as_values() -> None:
     _c: Orchestration[[Order], str] = shipping  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     _d: Orchestration[[Order], str] = issue  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     Registry([issue.fn])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+async def hubs(order: Order) -> None:
+    async with connect("memory:") as hub:
+        await hub.start(shipping)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await hub.start(shipping("order-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await hub.start(shipping(order), if_exists="replace")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await hub.start(shipping(order), name="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        run = await hub.start(shipping(order))
+        _a: str = await run.result()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+        await run.send(payment, "paid")  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+        async with hub.worker("shop"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            pass

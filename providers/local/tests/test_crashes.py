@@ -77,7 +77,7 @@ async def test_h1_what_was_answered_is_there_after_the_process_was_killed(harnes
     child = children.start("append_until_killed.py", harness.folder)
     answered = [int(child.stdout.readline()) for _ in range(200)]
     os.kill(child.pid, signal.SIGKILL)
-    answered += [int(line) for line in child.communicate()[0].split()]
+    answered += [int(line) for line in child.stdout.read().split()]
 
     head = await read_head(await harness.open_store(), ORDER)
 

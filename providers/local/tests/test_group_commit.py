@@ -289,13 +289,15 @@ async def test_a_full_disk_is_unavailable_and_nothing_has_happened(
 
 async def test_another_program_that_has_the_database_makes_it_unavailable_for_all_who_wait(harness: Harness) -> None:
     """One wait for all of them, not one each; and SQLite's own error does not come through."""
-    store = await harness.open_store()
+    backend = await harness.open_backend()
+    store, statements = backend.store, watch_statements(backend)
     other = sqlite3.connect(harness.folder / "hub.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     outcomes = await asyncio.gather(*(store.append(creation(key)) for key in KEYS), return_exceptions=True)
 
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert statements.count("BEGIN IMMEDIATE") == 1
     other.execute("ROLLBACK")
     other.close()
     assert await store.append(creation(ORDER)) == Committed(version=1)

@@ -14,8 +14,9 @@ def main() -> int:
     try:
         from perdure.cli._app import app  # noqa: PLC0415 - what it needs may be missing, and then we say so
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in NEEDED:
+        package = (missing.name or "").partition(".")[0]
+        if package not in NEEDED:
             raise
-        sys.stderr.write(f"perdure: the command line needs {missing.name}: pip install 'perdure-core[cli]'\n")
+        sys.stderr.write(f"perdure: the command line needs {package}: pip install 'perdure-core[cli]'\n")
         return 2
     return app.run()

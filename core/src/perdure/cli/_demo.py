@@ -123,7 +123,9 @@ class _Demo:
             await self._wait_until_issued(hub, instance_id, first)
         first.kill()
         first.wait()
-        click.echo(f"The store has every invoice on record: killed the worker with SIGKILL, exit status {first.returncode}.")
+        click.echo(
+            f"The store has every invoice on record: killed the worker with SIGKILL, exit status {first.returncode}."
+        )
         self._check("no customer was notified yet", not self._place.happened(NOTIFIED))
         statuses = {summary.key: summary.status async for summary in hub.list()}
         self._check("every order is on disk, unfinished", statuses == dict.fromkeys(orders, "Running"))
@@ -199,4 +201,3 @@ class _Demo:
             f"perdure history {min(self._place.order_files())} --hub sqlite:hub",
         ):
             click.echo(f"  {line}")
-

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "finished_steps"]
 
 LOOK_AGAIN_SECONDS = 0.25
+STALLED_LOOK_SECONDS, QUIET_LOOK_SECONDS, PAUSE_SECONDS = 2.0, 20.0, 1.0
 WAITS_MAX = 3
 
 
@@ -86,12 +87,15 @@ def _waiting(story: Story) -> str:
 
 
 async def _watch_stalling(hub: perdure.Hub, instance_id: str) -> None:
-    said = ""
+    seen = said = ""
     while True:
         history = await hub.history(instance_id)
         reason = history.summary.stalled
-        if reason and reason != said:
+        if reason and reason == seen != said:  # Seen twice: what stalled it before may be mended by this very worker.
             notice(printable(f"{instance_id} is stalled: {reason}"))
-        said = reason
-        await hub.changed(instance_id, history, 20.0)
-        await asyncio.sleep(1.0)  # Reading a long history at each of its many turns would cost more than the turns.
+            said = reason
+        seen = reason
+        await hub.changed(instance_id, history, STALLED_LOOK_SECONDS if seen != said else QUIET_LOOK_SECONDS)
+        await asyncio.sleep(
+            PAUSE_SECONDS
+        )  # To read a long history at each of its many turns would cost more than they.

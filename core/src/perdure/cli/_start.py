@@ -24,7 +24,7 @@ __all__ = ["start"]
 SECTIONS = {
     "Examples": (
         "perdure start shop:invoicing --input order.json --id order-4711",
-        'perdure start shop:invoicing --input \'{"order": {"id": 4711}}\' --tag customer=acme',
+        "perdure start shop:invoicing --input '{\"id\": 4711}' --tag customer=acme",
     ),
 }
 

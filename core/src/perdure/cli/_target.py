@@ -72,6 +72,8 @@ def _load(name: str) -> ModuleType:
     if name.endswith(".py") or "/" in name or os.sep in name:
         dotted = name.removesuffix(".py").strip("./").replace("/", ".").replace(os.sep, ".")
         raise Misuse(f"{name!r} is a file: name the module, {dotted}, from the folder that it is found in.")
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise Misuse(f"{name!r} is no module name: write it as in Python's import, for example shop or shop.orders.")
     here = str(Path.cwd())
     if "" not in sys.path and here not in sys.path:
         sys.path.insert(0, here)
@@ -101,7 +103,7 @@ def read_json(text: str, *, what: str) -> Any:
         return _loads(text)
     except ValueError as problem:
         file = Path(text)
-        if not _is_file(file):
+        if not text or not _exists(file):
             raise Misuse(f"{what} {text!r:.80} is no JSON ({problem}) and no file that exists.") from problem
     try:
         content = file.read_text("utf-8")
@@ -110,7 +112,7 @@ def read_json(text: str, *, what: str) -> Any:
     return _parse(content, f"{what}: {file}")
 
 
-def _is_file(file: Path) -> bool:
+def _exists(file: Path) -> bool:
     try:
         return file.exists()
     except (OSError, ValueError):  # too long for a name, or holds a NUL

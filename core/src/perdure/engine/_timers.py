@@ -30,7 +30,7 @@ class Timers:
         self.open: dict[int, float] = {}
         self.armed_at = 0.0
         self.armed_version = 0
-        self._armed_seq = 0
+        self._armed_seq: int = 0
         self._heap: list[tuple[float, int]] = []
 
     def set(self, seq: int, fire_at: float) -> None:
@@ -68,9 +68,11 @@ class Timers:
         """
         first = self._first()
         if first is None:
-            self.armed_at, self._armed_seq = 0.0, 0
+            self.armed_at = 0.0
+            self._armed_seq = 0
         elif first[1] != self._armed_seq:
-            self.armed_at, self._armed_seq = max(first[0], now), first[1]
+            self.armed_at = max(first[0], now)
+            self._armed_seq = first[1]
             self.armed_version = version
 
     def _first(self) -> tuple[float, int] | None:

@@ -38,4 +38,4 @@ def fraction(seed: int, execution: int, seq: int) -> float:
 
 def generator(seed: int, execution: int) -> Random:
     """Make the generator that `perdure.rng()` hands out."""
-    return Random(_derive_int("rng", seed, execution, 0))  # noqa: S311 - not for secrets, must repeat
+    return Random(_derive_int("rng", seed, execution, 0))  # noqa: S311 - not for secrets; it must repeat

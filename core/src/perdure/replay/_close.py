@@ -87,7 +87,7 @@ def _close_generator(loop: ReplayLoop, generator: Generator) -> bool:
         return True
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - kept in `unhandled`, as above
+    except BaseException as error:  # noqa: BLE001 - kept in `unhandled`: nobody else can look at it any more
         loop.call_exception_handler({"message": f"closing {generator!r} raised", "exception": error})
         return generator.ag_frame is None
     return False

@@ -38,7 +38,8 @@ _MENDS: Final = {
     "Keep large data out of orchestrations: pass references between activities.",
     "interrupted": "The process was told to stop, around {where}. The turn is run again. If the code itself calls "
     "sys.exit(): return or raise instead.",
-    "not_deterministic": "Two orchestrations share an asyncio object: {error} (around {where}). Make such objects inside the orchestration, and send perdure Events from one instance to another.",
+    "not_deterministic": "Two orchestrations share an asyncio object: {error} (around {where}). Make such "
+    "objects inside the orchestration, and send perdure Events from one instance to another.",
 }
 
 

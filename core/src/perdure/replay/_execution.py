@@ -134,7 +134,7 @@ class Execution:
         self._is_broken = True  # until the turn has ended well
         try:
             commands = self._step(turn, inputs, recorded)
-        except BaseException as error:  # noqa: BLE001 - raised again, as what it means for the turn
+        except BaseException as error:
             loop.leave()  # again: an overrun may have been thrown into the first time; it is thrown once
             verdict = self._verdict(error)
             if verdict is error:
@@ -204,7 +204,7 @@ class Execution:
             return
         try:
             payload = self._program.encode_result(result)
-        except Exception as error:  # noqa: BLE001 - the same
+        except Exception as error:  # noqa: BLE001 - recorded as the outcome, unless it dooms the turn
             self._fail(error, is_final=True)
         else:
             self._end(Complete(payload), ExecutionCompleted)

@@ -76,7 +76,9 @@ class Ledger:
             raise error
         self._position += 1
         if input_differs(recorded, asked):
-            self._warn(f"decision {self._index}, {describe(asked)}, is called with another input now, {asking_line()[0]}")
+            self._warn(
+                f"decision {self._index}, {describe(asked)}, is called with another input now, {asking_line()[0]}"
+            )
         return recorded
 
     def end(self, waits_at: str) -> tuple[Command, ...]:

@@ -352,7 +352,7 @@ class ReplayLoop(Driver):
         if self._is_birth_expected:
             self._is_birth_expected = False
         else:
-            self._meet_foreign_future(sys._getframe(1))  # noqa: SLF001 - the way to look at callers
+            self._meet_foreign_future(sys._getframe(1))  # noqa: SLF001
         return False
 
     def _meet_foreign_future(self, maker: FrameType) -> None:
@@ -362,8 +362,8 @@ class ReplayLoop(Driver):
             future.order = self.next_order()
         elif "get_debug" not in maker.f_code.co_names:  # somebody who really asks for the debug mode names it
             raise self.doom_not_deterministic(
-                f"asyncio.Future() or asyncio.Task() was made directly, at {self.asking_line()}: its place in a set depends "
-                "on its address. Use asyncio.get_running_loop().create_future(), or asyncio.create_task()."
+                f"asyncio.Future() or asyncio.Task() was made directly, at {self.asking_line()}: its place in a set "
+                "depends on its address. Use asyncio.get_running_loop().create_future(), or asyncio.create_task()."
             )
 
     # ---- asyncio: state and errors -------------------------------------------------------------------------------

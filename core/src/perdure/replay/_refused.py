@@ -42,8 +42,8 @@ class _Refused:
 
         def refuse(*_args: Any, **_options: Any) -> Never:
             raise loop.doom_not_deterministic(
-                f"loop.{self._name}() was called inside an orchestration, at {loop.asking_line()}. It is not recorded and "
-                f"would happen again on every replay. Instead: {self._instead}."
+                f"loop.{self._name}() was called inside an orchestration, at {loop.asking_line()}. It is not recorded "
+                f"and would happen again on every replay. Instead: {self._instead}."
             )
 
         return refuse

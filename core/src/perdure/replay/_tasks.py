@@ -14,7 +14,6 @@ from asyncio import tasks as asyncio_tasks
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import CodeType, FrameType
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     _GatheringFuture = asyncio.Future[Any]
     GATHERING_BIRTH: CodeType
 else:
-    _GatheringFuture = asyncio_tasks._GatheringFuture  # noqa: SLF001 - what asyncio.gather makes
+    _GatheringFuture = asyncio_tasks._GatheringFuture  # noqa: SLF001
     GATHERING_BIRTH = _GatheringFuture.__init__.__code__
 
 AbstractEventLoop = asyncio.AbstractEventLoop
@@ -185,7 +184,7 @@ class Tasks:
         """
         if self._arranged and coroutine in self._arranged:
             return self._arranged.pop(coroutine)
-        frame = _as_completed_frame(sys._getframe(2))  # noqa: SLF001 - the way to look at callers
+        frame = _as_completed_frame(sys._getframe(2))  # noqa: SLF001
         if frame is None:
             return None
         given: object = frame.f_locals[_AS_COMPLETED[frame.f_code.co_name]]

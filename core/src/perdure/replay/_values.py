@@ -79,7 +79,7 @@ class TurnDoomed(Exception):
         self.__cause__ = self._cause = cause
 
     @property
-    def cause(self) -> BaseException:  # noqa: D102 - see Attributes
+    def cause(self) -> BaseException:
         return self._cause or self
 
 

@@ -23,7 +23,7 @@ def asking_line() -> tuple[str, bool]:
         The line, and whether it is the user's own, not an installed library's.
     """
     fallback: FrameType | None = None
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the way to look at callers
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
     while frame is not None and not _is_driver(frame):
         if not _is_machinery(frame):
             if not _is_installed(frame.f_code.co_filename):

@@ -120,7 +120,7 @@ class WorkFuture(ReplayFuture[R]):
         """The open attempt failed: wait and ask again, or give up."""
         try:
             delay = self._delay(failure)
-        except Exception as error:  # noqa: BLE001 - a retry handler's own error is raised where the code awaits
+        except Exception as error:  # noqa: BLE001 - handed on, not swallowed: the awaiting code gets it
             error.add_note(f"Raised by the retry handler of {self.describe()}, which was asked about: {failure}")
             self.set_exception(error)
             return
@@ -134,7 +134,7 @@ class WorkFuture(ReplayFuture[R]):
     def _restored(self, failure: Failure) -> BaseException:
         try:
             return self.restore(failure, getattr(self.asked, "instance_id", ""))
-        except Exception as error:  # noqa: BLE001 - a class that cannot be made again is raised where the code awaits
+        except Exception as error:  # noqa: BLE001 - handed on, not swallowed: the awaiting code gets it
             error.add_note(f"Raised while making the exception of {self.describe()} again, from: {failure}")
             return error
 

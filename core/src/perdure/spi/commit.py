@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import msgspec
+from perdure.spi.history import Append
+from perdure.spi.queue import Delivery, Envelope, WorkerId
 
 if TYPE_CHECKING:
-    from perdure.spi.history import Append, Conflict
-    from perdure.spi.queue import Delivery, Envelope, WorkerId
+    from perdure.spi.history import Conflict
 
 __all__ = ["Claim", "Committer", "CommitterCapabilities", "Create", "Done", "Step"]
 

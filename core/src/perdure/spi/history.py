@@ -13,11 +13,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NewType
 
 import msgspec
+from perdure.ids import Key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from perdure.ids import Key
 
 __all__ = [
     "Append",

@@ -60,15 +60,19 @@ class Environment:
 
 
 class StoreFactory(Protocol):
-    """Makes a store that is not opened yet: no I/O here."""
+    """Makes stores."""
 
-    def __call__(self, location: Location, environment: Environment) -> HistoryStore: ...
+    def __call__(self, location: Location, environment: Environment) -> HistoryStore:
+        """Make a store that is not opened yet: no I/O here. Options it does not know are `Misuse`."""
+        ...
 
 
 class QueueFactory(Protocol):
-    """Makes a queue that is not opened yet: no I/O here."""
+    """Makes queues."""
 
-    def __call__(self, location: Location, environment: Environment) -> WorkQueue: ...
+    def __call__(self, location: Location, environment: Environment) -> WorkQueue:
+        """Make a queue that is not opened yet: no I/O here. Options it does not know are `Misuse`."""
+        ...
 
 
 class Hooks:

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NewType
 
 import msgspec
+from perdure.ids import Key
+from perdure.errors import PerdureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from perdure.errors import PerdureError
-    from perdure.ids import Key
 
 __all__ = [
     "DeadLetter",

@@ -93,14 +93,16 @@ class OnItsWay:
         children: Outcomes of sub-orchestrations, by what the parent asked for.
         events: Message ids of events.
         instances: Instance ids that a message of a queue of turns is for.
+        with_task: Instance ids that have an activity to be run.
         is_atomic: Whether Steps of this hub happen as a whole. If not, a message for an instance makes up for anything
-            that this instance has not sent yet (R5).
+            that this instance has not sent yet (R5): also that of an activity, whose outcome is then a duplicate (R17).
     """
 
     tasks: set[str] = field(default_factory=set[str])
     children: set[str] = field(default_factory=set[str])
     events: set[str] = field(default_factory=set[str])
     instances: set[str] = field(default_factory=set[str])
+    with_task: set[str] = field(default_factory=set[str])
     is_atomic: bool = False
 
     def add(self, group: str, message: Message) -> None:
@@ -108,6 +110,7 @@ class OnItsWay:
         match message:
             case RunTask(incarnation, execution, task=task):
                 self.tasks.add(message_id(incarnation, execution, task.seq))
+                self.with_task.add(group)
                 return
             case TaskEnded(incarnation, execution, outcome):
                 self.tasks.add(message_id(incarnation, execution, outcome.seq))
@@ -121,7 +124,7 @@ class OnItsWay:
 
     def repairs(self, key: str) -> bool:
         """Tell whether a message that is there will have an instance send again what it has not sent."""
-        return not self.is_atomic and key in self.instances
+        return not self.is_atomic and (key in self.instances or key in self.with_task)
 
 
 def tell(key: str, records: Sequence[TurnRecord]) -> Told:

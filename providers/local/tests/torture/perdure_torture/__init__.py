@@ -1,24 +1,13 @@
-"""Real worker processes on one hub, killed on purpose. For any provider: see `torture`.
+"""Real worker processes on one hub, killed on purpose. For any provider whose hubs several processes can open.
 
-Not for `memory:`, which no second process can open.
+`contract` holds the tests, `torture` what they are made of, `board` how kills are aimed and counted.
 """
 
-from perdure_torture.board import Phase
-from perdure_torture.load import collect, errand, expected_of, go, item
-from perdure_torture.torture import HANG_SECONDS, UNFINISHED, Place, Process, Setting, torture, until
+import pytest
 
-__all__ = [
-    "HANG_SECONDS",
-    "UNFINISHED",
-    "Phase",
-    "Place",
-    "Process",
-    "Setting",
-    "collect",
-    "errand",
-    "expected_of",
-    "go",
-    "item",
-    "torture",
-    "until",
-]
+pytest.register_assert_rewrite("perdure_torture.contract", "perdure_torture.errands")
+
+from perdure_torture.contract import DefectsContract, TortureContract  # noqa: E402 - asserts are rewritten by then
+from perdure_torture.torture import Setting  # noqa: E402
+
+__all__ = ["DefectsContract", "Setting", "TortureContract"]

@@ -38,6 +38,10 @@ class Phase(IntEnum):
     """An activity runs. Trap: it has begun, and had no effect."""
     RECORDING = 5
     """An activity has had its effect, and its outcome is not recorded. Trap: there."""
+    APPENDED = 6
+    """The record of a turn is there, its messages are not. Trap: there. Only where a Step is not atomic."""
+    SENT = 7
+    """The messages are there too, and the inputs still as well. Trap: there. Only where a Step is not atomic."""
 
 
 _TRAP, _CAUGHT, _COMMITS, _READY = 10, 11, 12, 13

@@ -12,7 +12,7 @@ import sys
 import msgspec
 
 import perdure
-from perdure_torture import load
+from perdure_torture import load, worker
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,12 +22,15 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: str
     ids: tuple[str, ...]
     collector: str = ""
+    is_outbox: bool = False
 
 
 async def act(orders: Orders) -> None:
     """Do it all, one after the other."""
     file = os.open(orders.acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     async with perdure.connect(settings=orders.settings) as hub:
+        if orders.is_outbox:
+            worker.use_outbox(hub._hub)
         for one in orders.ids:
             number = int(one.rpartition("-")[2])
             if orders.collector:

@@ -38,11 +38,12 @@ if TYPE_CHECKING:
 
     from perdure_torture.board import Row
 
-HANG_SECONDS = 60.0
+HANG_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 0.002
 
-UNFINISHED = frozenset({"turn", "commit not begun", "transaction", "activity", "effect not recorded"})
-"""Hits that leave a turn uncommitted or an activity without a recorded outcome: the ones that torture is about."""
+UNFINISHED = frozenset({"turn", "commit not begun", "transaction", "outbox not sent", "activity", "effect not recorded"})
+"""Hits that leave a turn uncommitted or its outbox unsent, or an activity without a recorded outcome: what torture is
+about. Not among them: a commit whose answer was under way, for it may have been through."""
 
 _CAUGHT_AT = {
     Phase.TURN: "turn",
@@ -51,6 +52,8 @@ _CAUGHT_AT = {
     Phase.COMMITTED: "commit not known",
     Phase.ACTIVITY: "activity",
     Phase.RECORDING: "effect not recorded",
+    Phase.APPENDED: "outbox not sent",
+    Phase.SENT: "inputs not completed",
 }
 
 
@@ -61,12 +64,14 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         url: Of the hub, or of its store.
         queue: URL of the queue, where it is of another provider.
         lease_seconds: Short, so that what a dead worker held is soon taken over.
+        is_outbox: Have Steps carried out one part after the other, although this hub could do them as a whole.
         mutant: Name of a defect that the workers have; empty for none.
     """
 
     url: str
     queue: str | None = None
     lease_seconds: float = 1.0
+    is_outbox: bool = False
     mutant: str = ""
 
     def settings(self) -> perdure.Settings:
@@ -144,6 +149,13 @@ class Place:
         self._board = Board(folder / "board")
         self._clients: list[subprocess.Popen[bytes]] = []
 
+    def traps(self, *wanted: Phase) -> list[Phase]:
+        """List those of the wanted phases that a worker of this hub can be caught in; of all if none are named."""
+        is_atomic = self.client._hub.committer.capabilities.atomic
+        has_probe = self.setting.url.partition(":")[0] in worker.PROBES
+        possible = {Phase.TRANSACTION: is_atomic and has_probe, Phase.APPENDED: not is_atomic, Phase.SENT: not is_atomic}
+        return [phase for phase in (wanted or Phase) if possible.get(phase, True)]
+
     @property
     def alive(self) -> list[Process]:
         """The workers that have not ended."""
@@ -157,6 +169,7 @@ class Place:
             board=str(self._folder / "board"),
             row=row.number,
             ledger=str(self._folder / "ledger"),
+            is_outbox=self.setting.is_outbox,
             mutant=self.setting.mutant,
         )
         process = Process(self._spawn("worker", orders, f"worker-{row.number}"), row)
@@ -170,6 +183,7 @@ class Place:
             acknowledged=str(self._folder / "acknowledged"),
             ids=tuple(ids),
             collector=collector,
+            is_outbox=self.setting.is_outbox,
         )
         self._clients.append(self._spawn("client", orders, f"client-{len(self._clients)}"))
         return self._clients[-1]
@@ -277,6 +291,8 @@ async def torture(setting: Setting, folder: Path) -> AsyncIterator[Place]:
         folder: An empty one: for the board, the ledger and what the processes say.
     """
     async with perdure.connect(settings=setting.settings()) as client:
+        if setting.is_outbox:
+            worker.use_outbox(client._hub)
         place = Place(setting, folder, client)
         try:
             yield place
@@ -286,7 +302,7 @@ async def torture(setting: Setting, folder: Path) -> AsyncIterator[Place]:
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; after a minute it counts as never."""
+    """Wait for a condition; after two minutes it counts as never."""
     deadline = time.monotonic() + HANG_SECONDS
     while not is_so():
         assert time.monotonic() < deadline, f"It did not come to pass that {what}."

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import perdure
-from perdure.spi import Committer, Conflict
+from perdure.spi import Committed, Committer, Conflict, OutboxCommitter
 from perdure.worker._carry_out import CarryOut
 from perdure_torture import load, mutants
 from perdure_torture.board import Board, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from perdure.hub import OpenHub
-    from perdure.spi import Done, Step
+    from perdure.spi import Append, Done, Envelope, SendOutcome, Step
     from perdure_torture.board import Row
 
 
@@ -33,6 +33,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     board: str
     row: int
     ledger: str
+    is_outbox: bool = False
     mutant: str = ""
 
 
@@ -91,13 +92,42 @@ def watch_sqlite(row: Row) -> None:
     Transaction.write = watched_write  # type: ignore[method-assign]
 
 
+def watch_outbox(hub: OpenHub, row: Row) -> None:
+    """Tell the board how far a Step has come that is carried out one part after the other."""
+    append, send = hub.store.append, hub.queue.send
+
+    async def watched_append(one: Append) -> Committed | Conflict:
+        outcome = await append(one)
+        if row.count(Phase.COMMIT) and isinstance(outcome, Committed):
+            row.pass_by(Phase.APPENDED)
+        return outcome
+
+    async def watched_send(messages: Sequence[Envelope]) -> list[SendOutcome]:
+        outcomes = await send(messages)
+        if row.count(Phase.COMMIT):
+            row.pass_by(Phase.SENT)
+        return outcomes
+
+    hub.store.append = watched_append  # type: ignore[method-assign]
+    hub.queue.send = watched_send  # type: ignore[method-assign]
+
+
 PROBES: dict[str, Callable[[Row], None]] = {"sqlite": watch_sqlite}
 """By scheme of the store: what shows when its write lock is held."""
+
+
+def use_outbox(hub: OpenHub) -> None:
+    """Have Steps carried out one part after the other, although this hub could do them as a whole."""
+    hub.committer = OutboxCommitter(hub.store, hub.queue, hub.clock)
 
 
 def watch(hub: OpenHub, orders: Orders, row: Row) -> None:
     """Put the wrappers in place."""
     watch_turns(row)
+    if orders.is_outbox:
+        use_outbox(hub)
+    if not hub.committer.capabilities.atomic:
+        watch_outbox(hub, row)
     probe = PROBES.get(orders.settings.store_url.partition(":")[0])
     if probe is not None:
         probe(row)
