@@ -41,6 +41,7 @@ _REFERENCE = "$payload"
 _EVENTS = frozenset(kind.__name__ for kind in get_args(events.HistoryEvent))
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 """JSON has no such numbers: they are written as text."""
+_LEVELS_SPARE = 64
 
 _T = TypeVar("_T")
 
@@ -158,13 +159,22 @@ def _named(value: Any) -> Any:
 def _plain_payload(data: bytes) -> Any:
     try:
         plain = msgspec.msgpack.decode(data)
-        through_json = msgspec.json.decode(msgspec.json.encode(plain))
-        lossless = msgspec.msgpack.encode(through_json) == data
+        lossless = msgspec.msgpack.encode(_through_json(plain)) == data
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         lossless, plain = False, None
     if lossless and not any(str(key).startswith("$") for key in _object(plain)):
         return plain
     return {_PLAIN: base64.b64encode(data).decode("ascii")}
+
+
+def _through_json(plain: Any) -> Any:
+    """Write to JSON and read back, deeper than in a line: what only just fits here may not fit there."""
+    for _ in range(_LEVELS_SPARE):
+        plain = [plain]
+    again = msgspec.json.decode(msgspec.json.encode(plain))
+    for _ in range(_LEVELS_SPARE):
+        again = again[0]
+    return again
 
 
 def _object(value: Any) -> dict[object, Any]:

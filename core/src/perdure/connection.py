@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Hub", "connect"]
 
+logger = logging.getLogger("perdure")
+
 
 class Hub(Client):
     """An opened hub: a client of it, that can also run workers in this process."""
@@ -33,39 +37,80 @@ class Hub(Client):
     async def worker(self, *definitions: Definition, settings: WorkerSettings | None = None) -> AsyncIterator[Worker]:
         """Run a worker beside the body of `async with`; leaving it drains the worker.
 
-        If the worker fails in the background, the body is cancelled and the worker's error is raised.
+        If the worker fails in the background, the body is cancelled and the worker's error is raised. What the body
+        raises by itself comes through as it is.
 
         Args:
             definitions: Activities and orchestrations it can run.
             settings: Queues and limits; None takes those of the connection.
         """
         worker = Worker(self._hub, definitions, settings or self._settings.worker)
-        body = asyncio.current_task()
-        assert body is not None
         running = asyncio.create_task(worker.run())
-        is_body_cancelled = False
-
-        def worker_ended(task: asyncio.Task[None]) -> None:
-            nonlocal is_body_cancelled
-            if not task.cancelled() and task.exception() is not None:
-                is_body_cancelled = True
-                body.cancel()
-
-        running.add_done_callback(worker_ended)
+        body = _Body(running)
         try:
             yield worker
-        except asyncio.CancelledError:
-            if not is_body_cancelled or body.uncancel():
+        except BaseException as problem:
+            if not await body.is_over_by_worker():
+                await _stop_after(worker, running, problem)
                 raise
-        finally:
-            running.remove_done_callback(worker_ended)
-            await self._drain(worker, running)
+            if not isinstance(problem, asyncio.CancelledError):
+                running.exception().__context__ = problem  # type: ignore[union-attr] # it failed: that is why
+        else:
+            if not await body.is_over_by_worker():
+                await _stop(worker, running)
+        await running  # raises what the worker failed with
 
-    @staticmethod
-    async def _drain(worker: Worker, running: asyncio.Task[None]) -> None:
+
+class _Body:
+    """The task inside `async with`, cancelled once if the worker fails."""
+
+    def __init__(self, running: asyncio.Task[None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._running = running
+        self._is_cancelled = False
+        running.add_done_callback(self._note_end)
+
+    def _note_end(self, running: asyncio.Task[None]) -> None:
+        if not running.cancelled() and running.exception() is not None:
+            self._is_cancelled = True
+            self._task.cancel()
+
+    async def is_over_by_worker(self) -> bool:
+        """Tell, once the body has ended, whether it was cancelled because the worker failed.
+
+        Raises:
+            CancelledError: Others cancelled it, too.
+        """
+        self._running.remove_done_callback(self._note_end)
+        if not self._is_cancelled:
+            return False
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)  # a cancellation that the body did not wait for arrives here, not later
+        if self._task.uncancel():
+            logger.error("The worker failed, and its body was cancelled as well", exc_info=self._running.exception())
+            raise asyncio.CancelledError
+        return True
+
+
+async def _stop(worker: Worker, running: asyncio.Task[None]) -> None:
+    """Drain; cancelled meanwhile, break off: the hub is closed next."""
+    try:
         if not running.done():
             await worker.stop()
-        await running  # raises what the worker failed with
+    except asyncio.CancelledError:
+        running.cancel()
+        await asyncio.wait([running])
+        raise
+
+
+async def _stop_after(worker: Worker, running: asyncio.Task[None], problem: BaseException) -> None:
+    """Drain after the body failed: its error is the one to see, the worker's only in the log."""
+    await _stop(worker, running)
+    failed = None if running.cancelled() else running.exception()
+    if failed is not None:
+        logger.error("The worker failed while it stopped after %r", problem, exc_info=failed)
 
 
 @asynccontextmanager

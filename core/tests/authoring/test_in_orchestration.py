@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
+import pytest
 
 from perdure import commands, events
 from perdure.authoring import (
@@ -28,11 +29,11 @@ from perdure.authoring import (
     uuid4,
 )
 from perdure.errors import ActivityError, Failure, Misuse, SubOrchestrationError
+from perdure.replay import TurnDoomed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
     from conftest import Instance
 
     Begin = Callable[[Orchestration[..., Any]], Instance]
@@ -221,15 +222,14 @@ def test_the_handler_of_a_retry_is_asked(begin: Begin) -> None:
     assert failure.type == "perdure.errors.ActivityError"
 
 
-def test_a_result_that_does_not_fit_raises_in_the_code(begin: Begin) -> None:
-    """Other code recorded it: a worker of another build."""
+def test_a_result_that_does_not_fit_dooms_the_turn(begin: Begin) -> None:
+    """Other code recorded it, a worker of another build: code that fits can mend it, a failed instance could not."""
     instance = begin(shipping)
     instance.start(ORDER)
 
-    failure = failed(instance.feed(events.TaskCompleted(1, pack("x"))))
-
-    assert failure.type == "perdure.errors.Misuse"
-    assert failure.message.startswith("The result of charge() does not fit Order")
+    with pytest.raises(TurnDoomed, match="The result of charge\\(\\) does not fit Order") as doomed:
+        instance.feed(events.TaskCompleted(1, pack("x")))
+    assert doomed.value.reason == "input"
 
 
 # ---- orchestrations --------------------------------------------------------------------------------------------------
@@ -279,11 +279,11 @@ def test_a_failed_sub_orchestration_raises_with_its_instance_id(begin: Begin) ->
     assert completed(outcome) == ["shipping", "mine", "hm"]
 
 
-def test_an_input_that_does_not_fit_closes_the_instance_as_failed_for_good(begin: Begin) -> None:
-    failure = failed(begin(shipping).start_from(pack(["x"])))
-
-    assert failure.message.startswith("Parameter 'order' of shipping() does not fit Order")
-    assert not failure.retryable
+def test_an_input_that_does_not_fit_any_more_dooms_the_turn(begin: Begin) -> None:
+    """It did fit when the instance was started: a deploy must not fail what runs."""
+    with pytest.raises(TurnDoomed, match="Parameter 'order' of shipping\\(\\) does not fit Order") as doomed:
+        begin(shipping).start_from(pack(["x"]))
+    assert doomed.value.reason == "input"
 
 
 def test_a_returned_value_that_does_not_fit_closes_the_instance_as_failed_for_good(begin: Begin) -> None:

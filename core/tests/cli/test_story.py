@@ -91,6 +91,28 @@ def test_a_timer_of_the_code_beside_a_failure_stays_a_step() -> None:
     assert (timer.kind, timer.due) == (Kind.TIMER, 162.0)
 
 
+def test_one_failure_has_one_wait() -> None:
+    """Code that set a timer of just the same length still has it."""
+    timers = [events.TimerCreated(2, 104.0), events.TimerCreated(3, 104.0)]
+    failed = turn(3, 102.0, inputs=[events.TaskFailed(1, BROKEN)], decisions=timers)
+
+    step, timer = tell([created(), turn(2, 101.0, decisions=[activity(1, retry=TWICE)]), failed]).steps
+
+    assert (step.state, timer.kind, timer.state) == (State.RETRYING, Kind.TIMER, State.OPEN)
+
+
+def test_a_wait_begins_in_the_turn_of_the_failure() -> None:
+    records = [
+        turn(2, 101.0, decisions=[activity(1, retry=TWICE)]),
+        turn(3, 102.0, inputs=[events.TaskFailed(1, BROKEN)]),
+        turn(4, 103.0, decisions=[events.TimerCreated(2, 105.0)]),
+    ]
+
+    step, timer = tell([created(), *records]).steps
+
+    assert (step.state, timer.kind) == (State.FAILED, Kind.TIMER)
+
+
 def test_jitter_makes_a_wait_no_longer_than_it_would_be() -> None:
     jittery = events.RetryRules(attempts=2, first_delay=2.0, jitter=0.5)
 

@@ -93,7 +93,9 @@ def test_r3_an_event_for_a_closed_instance_is_dropped_only_after_reading() -> No
 
 
 @pytest.mark.parametrize("authoritative", [True, False])
-@pytest.mark.parametrize("message", [task_ended(1), child_ended(2), raise_event("e1"), raise_event("e1", incarnation="")])
+@pytest.mark.parametrize(
+    "message", [task_ended(1), child_ended(2), raise_event("e1"), raise_event("e1", incarnation="")]
+)
 def test_r3_a_cached_state_may_run_what_it_waits_for(message: Message, authoritative: bool) -> None:  # noqa: FBT001
     """The append protects the decision: a stale worker meets a conflict."""
     assert judge(waiting().state, message, authoritative=authoritative) is Verdict.RUN
@@ -161,13 +163,15 @@ def test_s3b_the_last_number_asked_for_divides_duplicates_from_strangers() -> No
     assert judge(story.state, task_ended(4)) is Verdict.DROP
 
 
-@pytest.mark.parametrize("message", [nudge(BEGUN), task_ended(1), child_ended(2), timer_due(BEGUN + 1), raise_event("e1")])
+@pytest.mark.parametrize(
+    "message", [nudge(BEGUN), task_ended(1), child_ended(2), timer_due(BEGUN + 1), raise_event("e1")]
+)
 def test_r5_after_the_end_what_was_recorded_is_a_duplicate(message: Message) -> None:
     """The worker that closed it may have died before it told the parent: only a duplicate sends that again (L4)."""
     assert judge(closed().state, message) is Verdict.DUPLICATE
 
 
-# ---- waking -----------------------------------------------------------------------------------------------------------
+# ---- waking ----------------------------------------------------------------------------------------------------------
 
 
 def test_r1_the_first_wake_runs_an_instance() -> None:
@@ -193,7 +197,7 @@ def test_r15_a_nudge_runs_a_stalled_instance() -> None:
     assert judge(story.state, nudge(story.state.version)) is Verdict.RUN
 
 
-# ---- an instance that is to start later ---------------------------------------------------------------------------
+# ---- an instance that is to start later ------------------------------------------------------------------------------
 
 
 def later() -> Story:
@@ -232,7 +236,7 @@ def test_r13_an_event_that_was_recorded_before_the_start_is_a_duplicate() -> Non
     assert judge(story.state, raise_event("e1"), now=EPOCH) is Verdict.DUPLICATE
 
 
-# ---- timers -----------------------------------------------------------------------------------------------------------
+# ---- timers ----------------------------------------------------------------------------------------------------------
 
 
 def test_r13_a_timer_message_is_early_until_the_timer_is_due() -> None:
@@ -297,7 +301,7 @@ def test_r19_any_timer_message_fires_what_is_due() -> None:
     assert judge(story.state, timer_due(story.state.version - 1), now=EPOCH + 10.0) is Verdict.RUN
 
 
-# ---- tries of a stalled instance ----------------------------------------------------------------------------------
+# ---- tries of a stalled instance -------------------------------------------------------------------------------------
 
 
 def test_r15_a_try_of_an_earlier_time_does_not_start_a_second_chain() -> None:
@@ -319,4 +323,3 @@ def test_r15_a_nudge_is_no_try_and_may_be_old() -> None:
     story.turn(unable(), at=2.0)
 
     assert judge(story.state, nudge(BEGUN)) is Verdict.RUN
-

@@ -83,7 +83,7 @@ def test_inputs_that_nobody_ran_send_nothing() -> None:
     assert (plan.step.create, plan.step.send) == ((), ())
 
 
-# ---- creating instances ------------------------------------------------------------------------------------------
+# ---- creating instances ----------------------------------------------------------------------------------------------
 
 
 def test_r1_a_creation_is_a_pending_record_under_its_own_condition() -> None:
@@ -140,6 +140,7 @@ def test_r1_the_parent_hears_that_an_id_is_taken() -> None:
     message = opened(create.otherwise)
     assert isinstance(message, ChildEnded)
     assert (message.incarnation, message.execution, message.outcome.seq) == (INCARNATION, 0, 2)
+    assert isinstance(message.outcome, events.SubOrchestrationFailed)
     assert message.outcome.failure == Failure(
         "perdure.AlreadyExists", "The instance id 'order-1:2' is taken.", retryable=False
     )
@@ -177,7 +178,9 @@ def test_r1_two_sub_orchestrations_of_one_id_are_two_creations() -> None:
         ),
     ],
 )
-def test_l4_the_end_is_told_to_the_parent(end: events.DECISIONS, outcome: events.INPUTS) -> None:
+def test_l4_the_end_is_told_to_the_parent(
+    end: events.DECISIONS, outcome: events.SubOrchestrationCompleted | events.SubOrchestrationFailed
+) -> None:
     (envelope,) = Story(parent=PARENT).turn(end, at=1.0).step.send
 
     assert (envelope.queue, envelope.group) == ("turns:parents", "the-parent")
@@ -240,9 +243,7 @@ def test_r5_only_what_may_not_have_been_sent_is_sent_again() -> None:
 
 def test_r5_what_was_answered_or_canceled_since_is_not_sent_again() -> None:
     story = busy()
-    story.turn(
-        events.TaskCancelRequested(7), events.TimerCanceled(8), inputs=[completed(6)], at=4.0, is_sent=False
-    )
+    story.turn(events.TaskCancelRequested(7), events.TimerCanceled(8), inputs=[completed(6)], at=4.0, is_sent=False)
 
     again = plan_resend(story.state)
 
@@ -284,7 +285,7 @@ def _packed(box: Outbox) -> bytes:
     return msgspec.msgpack.encode([box.create, box.send])
 
 
-# ---- who may vouch for what is sent ------------------------------------------------------------------------------
+# ---- who may vouch for what is sent ----------------------------------------------------------------------------------
 
 
 def test_r5_a_turn_whose_step_is_done_vouches_for_all_before_it() -> None:

@@ -120,7 +120,7 @@ def test_r16_a_name_is_never_reused_by_another_attempt_at_the_same_version() -> 
     assert other.payloads[0][0].name == f"{INCARNATION}/r/{BEGUN + 2}-yours/0"
 
 
-# ---- crossing instances copies ----------------------------------------------------------------------------------------
+# ---- crossing instances copies ---------------------------------------------------------------------------------------
 
 
 def plan_of_large_child(story: Story) -> Plan:
@@ -168,7 +168,7 @@ def test_r16_no_copy_is_made_for_a_sub_orchestration_that_is_not_created(then: e
     assert [stored.key for stored, _ in plan.payloads] == [KEY]
 
 
-# ---- the parts ----------------------------------------------------------------------------------------------------------
+# ---- the parts -------------------------------------------------------------------------------------------------------
 
 
 def test_r16_a_reference_knows_length_and_digest() -> None:

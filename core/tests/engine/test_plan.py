@@ -30,7 +30,7 @@ from engine_support import (
 from perdure import codec, commands, events
 from perdure.engine import inputs_of, plan_turn, recorded
 from perdure.errors import Corrupt, Failure
-from perdure.messages import ChildEnded, RunTask, TaskEnded
+from perdure.messages import ChildEnded, Message, RunTask, TaskEnded
 from perdure.records import TurnRecord
 
 
@@ -42,7 +42,7 @@ def waiting() -> Story:
 
 
 def test_inputs_come_in_the_order_of_their_messages() -> None:
-    messages = [raise_event("e2"), task_ended(2), child_ended(3), raise_event("e1"), task_ended(1)]
+    messages: list[Message] = [raise_event("e2"), task_ended(2), child_ended(3), raise_event("e1"), task_ended(1)]
 
     inputs = inputs_of(waiting().state, messages, EPOCH + 1.0)
 
@@ -79,7 +79,7 @@ def test_an_event_id_that_looks_like_a_number_is_no_task() -> None:
 
 
 def test_r19_due_timers_are_consumed_first_though_their_message_comes_last() -> None:
-    messages = [raise_event("e1"), timer_due(BEGUN + 1)]
+    messages: list[Message] = [raise_event("e1"), timer_due(BEGUN + 1)]
 
     assert inputs_of(waiting().state, messages, EPOCH + 10.0) == (events.TimerFired(4), raised("e1"))
 
@@ -89,7 +89,7 @@ def test_r19_due_timers_fire_without_any_message() -> None:
 
 
 def test_wakes_and_timer_messages_hold_no_input() -> None:
-    messages = [nudge(), timer_due(BEGUN + 1), RunTask(INCARNATION, 0, BEGUN + 1, "orders", task(1))]
+    messages: list[Message] = [nudge(), timer_due(BEGUN + 1), RunTask(INCARNATION, 0, BEGUN + 1, "orders", task(1))]
 
     assert inputs_of(waiting().state, messages, EPOCH + 1.0) == ()
 

@@ -34,8 +34,9 @@ from perdure.spi import Delivery, Envelope
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-lives = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+lives = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STEPS_MAX = 12
+KINDS = ["tasks", "children", "timers", "cancel", "forget"]
 
 
 class Life:
@@ -67,7 +68,7 @@ class Life:
     def _send_from_outside(self) -> None:
         state = self.story.state
         strangers: list[Message] = [task_ended(99), raise_event("e1", incarnation="another"), child_ended(1)]
-        answers: list[Message] = [task_ended(seq) for seq in state.tasks] + [child_ended(seq) for seq in state.children]
+        answers: list[Message] = [*map(task_ended, state.tasks), *map(child_ended, state.children)]
         raises: list[Message] = [raise_event(f"e{number}") for number in range(4)]
         possible: list[Message] = [*strangers, *raises, *answers, *answers]
         for message in self.draw(st.lists(st.sampled_from(possible), max_size=4)):
@@ -113,14 +114,16 @@ class Life:
         state = self.story.state
         seq = state.last_seq
         decisions: list[events.DECISIONS] = []
-        for kind in self.draw(st.lists(st.sampled_from("tasks children timers cancel forget".split()), max_size=4)):
+        for kind in self.draw(st.lists(st.sampled_from(KINDS), max_size=4)):
             seq += 1
             if kind == "tasks":
                 decisions.append(task(seq, self.draw(st.binary(max_size=120))))
             elif kind == "children":
                 decisions.append(child(seq, self.draw(st.binary(max_size=120))))
             elif kind == "timers":
-                decisions.append(timer(seq, self.now - EPOCH + self.draw(st.sampled_from([-1.0, 0.0, 2.0, 10.0, 60.0]))))
+                decisions.append(
+                    timer(seq, self.now - EPOCH + self.draw(st.sampled_from([-1.0, 0.0, 2.0, 10.0, 60.0])))
+                )
             elif kind == "cancel" and state.timers.open:
                 decisions.append(events.TimerCanceled(self.draw(st.sampled_from(sorted(state.timers.open)))))
             elif kind == "forget" and state.tasks:

@@ -10,7 +10,20 @@ import pytest
 from perdure import engine
 
 SOURCES = sorted(Path(engine.__file__).parent.glob("*.py"))
-WORLD = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess", "sys", "threading", "time", "uuid"}
+WORLD = {
+    "asyncio",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "subprocess",
+    "sys",
+    "threading",
+    "time",
+    "uuid",
+}
 """And `datetime`, whose `now` is a clock."""
 
 

@@ -127,7 +127,8 @@ def test_r15_every_try_is_a_message_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "seconds"), [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (8, 60.0), (2_000, 60.0), (10**9, 60.0)]
+    ("attempt", "seconds"),
+    [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (8, 60.0), (2_000, 60.0), (10**9, 60.0)],
 )
 def test_r15_delays_double_up_to_a_minute_and_stay_there(attempt: int, seconds: float) -> None:
     """After a day of waiting the number of the try is beyond what 2.0 can be raised to."""
@@ -163,7 +164,7 @@ def test_r15_a_retry_comes_after_its_delay() -> None:
     assert retry_wake(story.state, 4, EPOCH + 100.0).not_before == EPOCH + 108.0
 
 
-# ---- sending the first try again -----------------------------------------------------------------------------------
+# ---- sending the first try again -------------------------------------------------------------------------------------
 
 
 def test_r15_the_first_try_is_sent_again_if_it_may_not_have_been() -> None:

@@ -161,7 +161,7 @@ def test_s1_an_event_may_be_recorded_with_the_start() -> None:
     assert state.pending == [started(), raised("e1")]
 
 
-# ---- what records say -------------------------------------------------------------------------------------------------
+# ---- what records say ------------------------------------------------------------------------------------------------
 
 
 def test_an_instance_that_was_created_waits_to_be_run() -> None:
@@ -261,7 +261,7 @@ def test_s6_the_end_leaves_nothing_open(end: events.DECISIONS, status: str) -> N
     state = story.state
 
     assert (state.status, state.is_closed, state.outcome, state.closed_version) == (status, True, end, BEGUN + 3)
-    assert not (state.tasks or state.children or state.timers.open or state.pending or state.stalled)
+    assert [state.tasks, state.children, state.timers.open, state.pending, state.stalled] == [{}, {}, {}, [], None]
     assert state.next_due() == 0.0
     assert state.due_timers(EPOCH + 10_000) == ()
 
@@ -297,7 +297,7 @@ def test_the_watermark_of_a_record_is_believed() -> None:
     assert state.sent_upto == BEGUN + 1
 
 
-# ---- the summary ------------------------------------------------------------------------------------------------------
+# ---- the summary -----------------------------------------------------------------------------------------------------
 
 
 def test_the_summary_says_what_can_be_asked_for() -> None:

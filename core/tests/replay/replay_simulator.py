@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import replay_durable_stories
 from replay_stories import STORIES
 from replay_support import Code, Driven, Turn, decode, encode
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TURNS_MAX = 1000
+
+assert replay_durable_stories.STORIES is STORIES  # both files fill it
 
 
 class Simulator:

@@ -1,7 +1,7 @@
 """asyncio as it is: each story is recorded, then replayed in new processes, with other hash seeds, on each Python.
 
-`PERDURE_TEST_PYTHONS` names the other interpreters, separated as in PATH; each needs msgspec. Without it only the
-running one is used.
+`PERDURE_TEST_PYTHONS` names the other interpreters, separated as in PATH; each needs what core depends on, msgspec and
+pluggy. Without it only the running one is used.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def pythons() -> dict[int, str]:
     found = {sys.version_info.minor: sys.executable}
     for candidate in filter(None, os.environ.get("PERDURE_TEST_PYTHONS", "").split(os.pathsep)):
         answer = subprocess.run(
-            [candidate, "-c", "import sys, msgspec; print(sys.version_info.minor)"],
+            [candidate, "-c", "import sys, msgspec, pluggy; print(sys.version_info.minor)"],
             capture_output=True,
             text=True,
             timeout=60,
@@ -119,7 +119,7 @@ def test_every_story_replays_in_a_new_process_on_each_python(
     """No memory, no set order and no address of the recording process may matter."""
     python = pythons().get(minor)
     if python is None:
-        pytest.skip(f"no Python 3.{minor} with msgspec: name one in PERDURE_TEST_PYTHONS")
+        pytest.skip(f"no Python 3.{minor} with msgspec and pluggy: name one in PERDURE_TEST_PYTHONS")
     exported = tmp_path / "recordings"
     exported.write_bytes(msgspec.msgpack.encode(recordings))
 

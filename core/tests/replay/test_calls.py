@@ -182,6 +182,23 @@ async def test_a_call_of_an_orchestration_never_runs_outside_of_it() -> None:
     driven.execution.close()
 
 
+def test_a_call_of_a_closed_execution_never_ends_so_that_its_last_code_cannot_spin() -> None:
+    """Code that catches everything and tries again, in the hands of the garbage collector."""
+    leaked: list[Call[object]] = []
+
+    async def leaking() -> None:
+        leaked.append(activity("charge"))
+        await event("go")
+
+    driven = Driven(leaking)
+    driven.start()
+    driven.execution.close()
+
+    waits_for = leaked[0].send(None)
+    assert isinstance(waits_for, asyncio.Future)
+    assert not waits_for.done()
+
+
 def test_a_call_of_one_orchestration_awaited_in_another_dooms_that_one() -> None:
     leaked: list[Call[object]] = []
 

@@ -40,11 +40,11 @@ def test_finally_runs_with_a_loop_a_current_task_and_its_own_context() -> None:
         finally:
             current = asyncio.current_task()
             assert current is not None
-            seen.extend([current.get_name(), variable.get(), asyncio.get_running_loop() is loop()])
+            seen.extend([current.get_name(), variable.get(), asyncio.get_running_loop() is loop(), loop().is_closed()])
             variable.reset(token)
 
     assert closed(Driven(waiting)) == 0
-    assert seen == ["task-1", "mine", True]
+    assert seen == ["task-1", "mine", True, True]
 
 
 def test_a_finally_that_awaits_is_closed_again_and_its_calls_never_run() -> None:

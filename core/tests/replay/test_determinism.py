@@ -13,7 +13,7 @@ from replay_support import Code, Driven, activity, child, encode, event, loop, r
 from perdure.commands import CancelTask, ScheduleTask
 from perdure.errors import NotDeterministic
 from perdure.events import TaskCompleted
-from perdure.replay import TurnDoomed
+from perdure.replay import TurnDoomed, _chance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,9 @@ def test_the_derived_numbers_never_change_between_releases() -> None:
         "c14f724cd81640839833a60cda0d3411",
         "26561eb7fb0f49bfa7fe3b4407838f76",
     ]
+    assert _chance.child_seed(42, 0, 1) == 748038464181129549
+    assert _chance.fraction(42, 0, 1) == 0.2821835979116065
+    assert _chance.hash_salt(42, 0) == 16597587270899084528
 
 
 async def hashes() -> list[int]:

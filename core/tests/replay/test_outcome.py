@@ -12,7 +12,7 @@ from replay_support import Driven, activity, child, decode, encode, event, failu
 from perdure.commands import Complete, Fail, ScheduleTask
 from perdure.errors import Failure, Misuse, NonRetryable
 from perdure.events import EventRaised, TaskCompleted, TaskFailed, TimerFired
-from perdure.replay import Call, Execution, Program
+from perdure.replay import Call, Execution, Program, TurnDoomed
 
 
 def failure_of(driven: Driven) -> Failure:
@@ -57,7 +57,9 @@ def test_an_exception_that_is_no_exception_class_of_application_code_is_a_failur
     assert failure_of(Driven(failing)).message == "odd"
 
 
-def test_an_input_that_does_not_fit_fails_for_good() -> None:
+def test_an_input_that_does_not_fit_any_more_dooms_the_turn() -> None:
+    """It did fit when the instance was started: a deploy must not fail what runs."""
+
     def start(_payload: bytes) -> object:
         raise Misuse("amount: expected int, got str")
 
@@ -65,9 +67,9 @@ def test_an_input_that_does_not_fit_fails_for_good() -> None:
     driven = Driven(decode)
     driven.execution = execution
 
-    recorded = failure_of(driven)
-    assert (recorded.message, recorded.retryable) == ("amount: expected int, got str", False)
-    assert driven.turn(TimerFired(1)) == ()
+    with pytest.raises(TurnDoomed, match="amount: expected int, got str") as doomed:
+        driven.start()
+    assert doomed.value.reason == "input"
 
 
 def test_a_result_that_cannot_be_encoded_fails_for_good() -> None:
@@ -172,6 +174,16 @@ def test_what_is_asked_between_the_return_and_its_recording_is_ignored() -> None
     driven = Driven(main)
 
     assert driven.start() == (Complete(encode("done False")),)
+
+
+def test_timers_that_are_left_are_waited_for_no_more() -> None:
+    async def hasty() -> None:
+        loop().call_later(60, print)
+
+    driven = Driven(hasty)
+    driven.start()
+
+    assert driven.execution.waiting_for() == ()
 
 
 def test_a_task_that_spins_after_the_end_does_not_hold_it_up() -> None:

@@ -83,6 +83,13 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert result_of(driven.turn(TaskFailed(3, failure(message="too late")), after=0.5)) == "gave up: too late"
 
 
+def test_a_delay_that_would_pass_the_deadline_is_not_begun() -> None:
+    driven = payer(rules(attempts=0, first_delay=2.0, deadline=5.0))
+    driven.start()
+
+    assert result_of(driven.turn(TaskFailed(1, failure(message="too late")), after=4)) == "gave up: too late"
+
+
 def test_a_handler_may_give_up_go_on_or_choose_the_delay() -> None:
     answers: dict[str, bool | float] = {"give up": False, "go on": True, "wait": 60, "at once": 0}
 

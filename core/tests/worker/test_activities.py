@@ -350,9 +350,7 @@ async def test_waiting_for_a_free_thread_is_no_part_of_an_activitys_timeout(worl
 
     @orchestration
     async def both() -> str:
-        long = asyncio.ensure_future(hold_the_thread())
-        result = await quick()
-        await long
+        _, result = await asyncio.gather(hold_the_thread(), quick())
         return result
 
     world.waits_for_threads = False

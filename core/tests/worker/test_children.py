@@ -205,10 +205,10 @@ async def test_r10_a_child_whose_parent_has_ended_before_its_first_turn_is_cance
     await world.worker(late, turns=("slow",))
     await world.settle()
 
-    assert (await world.summary("p:1")).status == "Canceled"
+    assert (await world.summary("p:2")).status == "Canceled"
     assert ran == []
     with pytest.raises(OrchestrationError, match="canceled"):
-        await world.result(await world.client.get("p:1"))
+        await world.result(await world.client.get("p:2"))
 
 
 async def test_a_client_cannot_start_what_a_child_has_taken(world: World) -> None:

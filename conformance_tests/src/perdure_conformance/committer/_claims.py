@@ -89,7 +89,8 @@ class ClaimClauses(Contract):
         await harness.let_time_pass(2 * harness.moment)
 
         found = await harness.receive_one(other.queue, TASKS, worker="other")
-        assert (found.envelope.message_id, found.delivery_count) == ("m-1", 2)
+        assert found.envelope.message_id == "m-1"
+        assert found.delivery_count > 1
 
     async def test_c6_a_claimed_message_can_be_renewed_completed_and_given_back(self, harness: Harness) -> None:
         """Its receipt is as good as any."""
@@ -102,7 +103,8 @@ class ClaimClauses(Contract):
         await backend.queue.abandon([one for one in held if one.envelope.message_id == "m-1"])
 
         found = await harness.receive_one(other.queue, TASKS, worker="other")
-        assert (found.envelope.message_id, found.delivery_count) == ("m-1", 2)
+        assert found.envelope.message_id == "m-1"
+        assert found.delivery_count > 1
         assert await harness.look(other.queue, TASKS) == []
 
     async def test_c6_a_claimed_message_can_be_completed_by_a_later_step(self, harness: Harness) -> None:

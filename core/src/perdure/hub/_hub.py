@@ -25,6 +25,7 @@ from perdure.spi import (
     SystemEntropy,
     Token,
     Tombstone,
+    queue_class,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from perdure.config import Settings
     from perdure.records import TurnRecord
-    from perdure.spi import Clock, Committer, Entropy, HistoryStore, WorkQueue
+    from perdure.spi import Clock, Committer, Entropy, Envelope, HistoryStore, WorkQueue
 
 __all__ = ["Loaded", "OpenHub", "open_hub"]
 
@@ -112,6 +113,7 @@ class OpenHub:
             Unknown: Still uncertain: read before you decide anything else.
             Unavailable: Still no answer; likewise.
         """
+        step = self._within_delays(step)
         began = self.clock.monotonic()
         delay = COMMIT_RETRY_FIRST_SECONDS
         while True:
@@ -122,6 +124,21 @@ class OpenHub:
                     raise
             await self.clock.sleep(delay)
             delay = min(delay * 2, COMMIT_RETRY_MAX_SECONDS)
+
+    def _within_delays(self, step: Step) -> Step:
+        """Shorten delays that the queue cannot keep: whoever receives such a message early sends it on (R13)."""
+        now = self.clock.now()
+
+        def shorten(sent: Envelope) -> Envelope:
+            longest = self.queue.capabilities[queue_class(sent.queue)].delay_seconds_max
+            # A second less: what the queue subtracts again must not come out above its limit for a rounding error.
+            latest = now + max(0.0, longest - 1)
+            return sent if sent.not_before <= latest else msgspec.structs.replace(sent, not_before=latest)
+
+        if all(sent.not_before <= now for sent in step.send) and not step.create:
+            return step
+        create = [msgspec.structs.replace(one, then=shorten(one.then)) for one in step.create]
+        return msgspec.structs.replace(step, create=tuple(create), send=tuple([shorten(one) for one in step.send]))
 
     async def put_payloads(self, payloads: Iterable[tuple[StoredPayload, bytes]]) -> None:
         """Write payloads out of line: before the record or message that names them (R16)."""

@@ -11,7 +11,7 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from perdure.errors import NotDeterministic
 from perdure.replay._loop import ReplayLoop, current_loop
@@ -147,4 +147,5 @@ class Call(Coroutine[Any, Any, R]):
 
 def _nothing() -> Generator[Any, Any, Any]:
     """What a call is that was closed, or that could not start."""
-    return cast("Generator[Any, Any, Any]", (each for each in ()))
+    nothing: tuple[Any, ...] = ()
+    return (each for each in nothing)

@@ -11,7 +11,7 @@ import msgspec
 
 from perdure import failures
 from perdure.commands import Command, Complete, Fail
-from perdure.errors import NotDeterministic
+from perdure.errors import Misuse, NotDeterministic
 from perdure.events import DECISIONS, INPUTS, ExecutionCompleted, ExecutionFailed, ExecutionStarted, TurnStarted
 from perdure.replay._close import close_all
 from perdure.replay._inputs import feed, inline
@@ -190,6 +190,9 @@ class Execution:
         context = contextvars.Context()
         try:
             coroutine = context.run(self._program.start, inline(loop, started.input))
+        except Misuse as problem:
+            # It did fit when the instance was started: the code was changed, and other code can mend it.
+            raise loop.doom("input", str(problem), problem) from problem
         except Exception as error:  # noqa: BLE001 - recorded as the outcome, unless it dooms the turn
             self._fail(error, is_final=True)
         else:

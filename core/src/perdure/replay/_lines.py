@@ -72,10 +72,18 @@ class EventLines:
         return [name for name, line in self._waiting.items() for _ in line]
 
 
-def settle(future: ReplayFuture[R], decode: Callable[[bytes], R], payload: bytes) -> None:
-    """Give a future its decoded value; what decoding raises is raised where the code awaits."""
+def settle(
+    future: ReplayFuture[R],
+    decode: Callable[[bytes], R],
+    payload: bytes,
+    *,
+    but_raise: type[Exception] | tuple[()] = (),
+) -> None:
+    """Give a future its decoded value; what decoding raises, but for one kind, is raised where the code awaits."""
     try:
         value = decode(payload)
+    except but_raise:
+        raise
     except StopIteration as error:
         future.set_exception(RuntimeError(f"decoding raised {error!r}"))  # a future cannot carry StopIteration
     except Exception as error:  # noqa: BLE001 - handed on, not swallowed: the awaiting code gets it

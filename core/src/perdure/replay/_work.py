@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perdure.commands import CancelTask, CreateSubOrchestration, ScheduleTask
-from perdure.errors import Failure
+from perdure.errors import Failure, Misuse
 from perdure.events import RetryRules, SubOrchestrationCreated, TaskCancelRequested, TaskScheduled
 from perdure.ids import INSTANCE_ID_CHARACTERS_MAX
 from perdure.replay import _chance
@@ -113,8 +113,16 @@ class WorkFuture(ReplayFuture[R]):
         loop.open[seq] = self
 
     def complete(self, payload: bytes) -> None:
-        """The open attempt returned."""
-        settle(self, self.decode, payload)
+        """The open attempt returned.
+
+        Raises:
+            TurnDoomed: What is recorded does not fit the code's annotation any more: the code was changed, and other
+                code can mend it. Never an outcome of the instance.
+        """
+        try:
+            settle(self, self.decode, payload, but_raise=Misuse)
+        except Misuse as problem:
+            raise self.loop.doom("input", f"{self.describe()}: {problem}", problem) from problem
 
     def fail(self, failure: Failure) -> None:
         """The open attempt failed: wait and ask again, or give up."""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import msgspec
+
 from perdure.spi.history import Append
 from perdure.spi.queue import Delivery, Envelope, WorkerId
 

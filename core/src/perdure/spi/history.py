@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NewType
 
 import msgspec
+
 from perdure.ids import Key
 
 if TYPE_CHECKING:

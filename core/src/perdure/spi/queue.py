@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NewType
 
 import msgspec
-from perdure.ids import Key
+
 from perdure.errors import PerdureError
+from perdure.ids import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

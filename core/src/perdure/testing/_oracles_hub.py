@@ -213,20 +213,28 @@ def _compare(parent: Told, seq: int, child: Told, on_its_way: OnItsWay) -> Itera
         yield Finding("S3", parent.key, f"sub-orchestration {seq} is recorded as failed, {child.key!r} is open")
 
 
-def check_work(hub: Mapping[str, Told], on_its_way: OnItsWay) -> list[Finding]:
-    """Look for work that was asked for and that nobody will do."""
-    return [finding for told in hub.values() for finding in _lost_work(told, hub, on_its_way)]
+def check_work(hub: Mapping[str, Told], on_its_way: OnItsWay, now: float) -> list[Finding]:
+    """Look for work that was asked for and that nobody will do.
+
+    Args:
+        hub: Every instance.
+        on_its_way: What the queues hold.
+        now: Wall time before they were looked into: what was due by then could be received.
+    """
+    open_ones = [told for told in hub.values() if told.outcome is None and not on_its_way.repairs(told.key)]
+    return [finding for told in open_ones for finding in _lost_work(told, hub, on_its_way, now)]
 
 
-def _lost_work(told: Told, hub: Mapping[str, Told], on_its_way: OnItsWay) -> Iterator[Finding]:
-    if on_its_way.repairs(told.key):
-        return
-    scheduled = told.started is not None and told.started.scheduled_start
-    if told.outcome is None and not (told.was_run or told.stalled or scheduled or told.key in on_its_way.instances):
+def _lost_work(told: Told, hub: Mapping[str, Told], on_its_way: OnItsWay, now: float) -> Iterator[Finding]:
+    is_woken = bool(told.stalled) or told.key in on_its_way.instances  # one that is stalled is woken by a delayed one
+    begins_at = told.started.scheduled_start if told.started is not None else 0.0
+    if not (told.was_run or is_woken) and begins_at <= now:
         yield Finding("L1", told.key, "it was created, and no message wakes it")
     for seq, asked in told.open():
         if isinstance(asked, events.TaskScheduled) and told.task_id(seq) not in on_its_way.tasks:
             yield Finding("L2", told.key, f"activity {asked.name!r} ({seq}) is open and has no message")
+        if isinstance(asked, events.TimerCreated) and asked.fire_at <= now and not is_woken:
+            yield Finding("L1", told.key, f"timer {seq} was due {now - asked.fire_at:g} s ago, and no message says so")
         child = asked.instance_id if isinstance(asked, events.SubOrchestrationCreated) else None
         if child is not None and child not in hub and told.task_id(seq) not in on_its_way.children:
             yield Finding("L1", told.key, f"sub-orchestration {child!r} ({seq}) was never created")
@@ -248,9 +256,8 @@ def check_effects(hub: Mapping[str, Told], effects: Iterable[Effect]) -> list[Fi
                 identity = (told.task_id(task.attempt_of or seq), task.attempt)
                 asked.add(identity)
                 findings.extend(_missing_effect(told, seq, identity, ledger))
-    for identity in sorted({(effect.task, effect.attempt) for effect in ledger} - asked):
-        findings.append(Finding("S3", "", "{}, attempt {}, ran and no record asks for it".format(*identity)))
-    return findings
+    strange = sorted({(effect.task, effect.attempt) for effect in ledger} - asked)
+    return [*findings, *(Finding("S3", "", f"{task} ran (attempt {attempt}), unasked") for task, attempt in strange)]
 
 
 def _missing_effect(told: Told, seq: int, identity: tuple[str, int], ledger: set[Effect]) -> Iterator[Finding]:

@@ -204,6 +204,7 @@ class _Audit:
         """Hold what is open against what is on its way."""
         on_its_way = OnItsWay(is_atomic=self._hub.committer.capabilities.atomic)
         held: list[Delivery] = []
+        now = self._hub.clock.now()
         queues = self._queues()
         try:
             async with asyncio.TaskGroup() as group:
@@ -213,7 +214,7 @@ class _Audit:
             await self._hub.queue.abandon(held)
         for delivery in held:
             self._note(on_its_way, delivery.envelope)
-        self._findings += check_work(self._told, on_its_way)
+        self._findings += check_work(self._told, on_its_way, now)
         self._findings += check_families(self._told, on_its_way)
         self._findings += check_events(self._told, self._expected.sent, on_its_way)
         await self._look_at_dead_letters(queues)

@@ -6,16 +6,24 @@ yes to, and what it does not know is read again (R3).
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from perdure.replay import TurnOverrun
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from perdure.engine import InstanceState
     from perdure.ids import Key
     from perdure.records import TurnRecord
     from perdure.replay import Execution
 
 __all__ = ["Seat", "Seats"]
+
+logger = logging.getLogger("perdure.worker")
 
 
 class Seat:
@@ -38,11 +46,19 @@ class Seat:
 class Seats:
     """Seats by instance, at most so many and of at most so many bytes of history.
 
+    Args:
+        instances_max: How many; 0 keeps none.
+        bytes_max: How many bytes of history together, unless one alone has more.
+        watch: Bounds the time that closing one may take.
+
     Attributes:
         graveyard: Executions with code that did not end after ten closes: kept, so that no finalizer runs it later.
     """
 
-    def __init__(self, *, instances_max: int, bytes_max: int) -> None:
+    def __init__(
+        self, *, instances_max: int, bytes_max: int, watch: Callable[[Execution], AbstractContextManager[None]]
+    ) -> None:
+        self._watch = watch
         self._instances_max = instances_max
         self._bytes_max = bytes_max
         self._seats: OrderedDict[Key, Seat] = OrderedDict()
@@ -83,7 +99,17 @@ class Seats:
         if seat is None or seat.execution is None:
             return
         execution, seat.execution = seat.execution, None
-        if execution.close():
+        self.close_execution(execution)
+
+    def close_execution(self, execution: Execution) -> None:
+        """End code without effects. Its `finally` runs, watched as a turn is."""
+        try:
+            with self._watch(execution):
+                remains = execution.close()
+        except TurnOverrun:
+            remains = 1
+        if remains:
+            logger.warning("%s: its code does not end when closed; it is kept for good.", execution.info.instance_id)
             self.graveyard.append(execution)
 
     def clear(self) -> None:

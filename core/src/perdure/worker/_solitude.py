@@ -7,49 +7,59 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from perdure.spi import Clock
 
 __all__ = ["Solitude"]
 
 PATIENCE_SECONDS = 60.0
-LOOK_AGAIN_SECONDS = 0.05
 
 
 class Solitude:
-    """Lets one instance at a time have the worker for itself.
+    """Everything at work in a worker is here, in company or, one at a time, alone.
 
-    Args:
-        clock: The hub's.
-        others_at_work: How many instances and activities are in work, the asking one not counted.
+    Attributes:
+        is_wanted: Whether somebody is alone or waits to be: nothing new begins then.
     """
 
-    def __init__(self, clock: Clock, others_at_work: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._others_at_work = others_at_work
-        self._lock = asyncio.Lock()
+        self._at_work = 0
+        self._is_company_welcome = asyncio.Event()
+        self._is_empty = asyncio.Event()
         self.is_wanted = False
 
     @asynccontextmanager
-    async def enter(self) -> AsyncIterator[bool]:
-        """Stop taking new work and wait until nothing else runs.
+    async def in_company(self) -> AsyncIterator[None]:
+        """Be at work; wait first while somebody is alone."""
+        while self.is_wanted:
+            await self._is_company_welcome.wait()
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+            if self._at_work <= 1:
+                self._is_empty.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """From being in company, wait until all others have ended their work, and keep new ones out.
 
         Yields:
             Whether it came to that within a minute; if not, run nothing now.
         """
-        if self._lock.locked():
+        if self.is_wanted:
             yield False
             return
-        async with self._lock:
-            self.is_wanted = True
-            try:
-                yield await self._is_alone()
-            finally:
-                self.is_wanted = False
-
-    async def _is_alone(self) -> bool:
-        until = self._clock.monotonic() + PATIENCE_SECONDS
-        while self._others_at_work() and self._clock.monotonic() < until:
-            await self._clock.sleep(LOOK_AGAIN_SECONDS)
-        return not self._others_at_work()
+        self.is_wanted = True
+        self._is_company_welcome.clear()
+        try:
+            if self._at_work > 1:
+                self._is_empty.clear()
+                await self._clock.wait(self._is_empty, PATIENCE_SECONDS)
+            yield self._at_work <= 1
+        finally:
+            self.is_wanted = False
+            self._is_company_welcome.set()

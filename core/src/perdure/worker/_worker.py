@@ -1,5 +1,7 @@
 """Worker: receives, runs turns and activities, keeps leases, drains.
 
+::
+
     receivers ──turn messages──► mailboxes ──► carry_out ──claimed activities──► activities
         └──────task messages──────────────────────────────────────────────────►    │
                                     mailboxes ◄──────────outcomes (R17)────────────┘
@@ -13,19 +15,23 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from perdure import codec
 from perdure.authoring import Registry
 from perdure.engine import tasks_queue, turns_queue, wake
-from perdure.errors import Corrupt, TooNew, Unavailable, Unknown
+from perdure.errors import Corrupt, Misuse, TooNew
 from perdure.ids import Key
 from perdure.spi import Query, QueueName, Step, WorkerId, queue_class
 from perdure.worker._activities import Activities
 from perdure.worker._carry_out import CarryOut, Identity
 from perdure.worker._decide import Decide
 from perdure.worker._leases import Leases
+from perdure.worker._outages import Outages
 from perdure.worker._seats import Seats
 from perdure.worker._solitude import Solitude
-from perdure.worker._turns import Arrival, Mailboxes
+from perdure.worker._suspicion import is_poisoned
+from perdure.worker._turns import Arrival, Mailboxes, nudge
 from perdure.worker._watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -34,15 +40,14 @@ if TYPE_CHECKING:
     from perdure.authoring import Definition
     from perdure.config import WorkerSettings
     from perdure.hub import OpenHub
-    from perdure.spi import Delivery
+    from perdure.spi import Delivery, Summary
 
 __all__ = ["Worker"]
 
 logger = logging.getLogger("perdure.worker")
 
 RECEIVE_WAIT_SECONDS = 20.0
-UNAVAILABLE_FIRST_SECONDS = 0.5
-UNAVAILABLE_MAX_SECONDS = 30.0
+LEFT_TO_NEWER_SECONDS = 30.0
 NUDGED_MAX = 10_000
 
 
@@ -60,17 +65,30 @@ class Worker:
         self.settings = settings
         self.registry = Registry(definitions)
         self.id = WorkerId(f"{socket.gethostname()}-{os.getpid()}-{hub.new_id()[:6]}")
-        self._seats = Seats(instances_max=settings.cache_instances, bytes_max=settings.cache_bytes)
-        self._leases = Leases(hub.queue, hub.clock, settings.lease_seconds)
         self._watchdog = Watchdog(settings.turn_seconds_max)
-        self._activities = Activities(hub, self.registry, settings, self._leases, self._deliver)
-        self._solitude = Solitude(hub.clock, self._others_at_work)
+        self._seats = Seats(
+            instances_max=settings.cache_instances, bytes_max=settings.cache_bytes, watch=self._watchdog.watch
+        )
+        self._leases = Leases(hub.queue, hub.clock, settings.lease_seconds)
+        self._outages = Outages(hub.clock)
+        self._solitude = Solitude(hub.clock)
+        self._activities = Activities(
+            hub,
+            self.registry,
+            settings,
+            leases=self._leases,
+            outages=self._outages,
+            solitude=self._solitude,
+            deliver=self._deliver,
+        )
+        is_checking = settings.replay_check == "always"
         carry_out = CarryOut(
             hub,
             Identity(self.id, self.registry.code_version, settings.lease_seconds),
-            decide=Decide(hub, self.registry, self._seats, self._watchdog),
+            decide=Decide(hub, self.registry, self._seats, self._watchdog, is_checking=is_checking),
             seats=self._seats,
             leases=self._leases,
+            outages=self._outages,
             activities=self._activities,
             solitude=self._solitude,
         )
@@ -78,47 +96,73 @@ class Worker:
         self._activities.on_room = self._mailboxes.nudge
         self._stop_wanted = asyncio.Event()
         self._drain_seconds = settings.drain_seconds
+        self._has_begun = False
         self._is_stopped = asyncio.Event()
-
-    def _others_at_work(self) -> int:
-        return self._mailboxes.busy - 1 + self._activities.busy
 
     def _deliver(self, key: Key, arrival: Arrival) -> None:
         self._mailboxes.put(key, arrival)
 
     async def run(self) -> None:
-        """Work until `stop` is called.
+        """Work until `stop` is called. Being cancelled drains as well; a second time breaks everything off.
 
         Raises:
             PerdureError: The hub cannot be worked with; stop the process and look.
+            Misuse: It was run before: make another worker.
         """
-        keeper = asyncio.create_task(self._leases.keep())
-        receivers = [
-            *[self._receive(turns_queue(name), self._turns_free, self._admit_turns) for name in self.settings.turns],
-            *[self._receive_tasks(name) for name in self.settings.tasks],
-        ]
+        if self._has_begun:
+            raise Misuse("A worker runs once: make another one.")
+        self._has_begun = True
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(receiver) for receiver in receivers]
-                tasks.append(group.create_task(self._nudge_stalled()))
-                await self._stop_wanted.wait()
-                for task in tasks:
-                    task.cancel()
-        except* Exception as failures:
-            self._drain_seconds = 0.0
-            raise _first(failures) from None
+            async with asyncio.TaskGroup() as keeping:
+                keeper = keeping.create_task(self._keep_leases())
+                try:
+                    await self._serve()
+                finally:
+                    await self._finish()
+                    keeper.cancel()
+        except BaseExceptionGroup as failures:
+            first, *others = _leaves(failures)
+            for other in others:
+                logger.error("The worker %s also failed with this", self.id, exc_info=other)  # noqa: TRY400 - another one
+            raise first from first.__cause__
         finally:
-            await self._finish()
-            keeper.cancel()
             self._is_stopped.set()
+
+    async def _keep_leases(self) -> None:
+        try:
+            await self._leases.keep()
+        except Exception:
+            self._drain_seconds = 0.0  # what is held gets lost meanwhile: end it
+            raise
+
+    async def _serve(self) -> None:
+        """Receive until `stop` is called, or something fails."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._receive_turns(turns_queue(name))) for name in self.settings.turns]
+            tasks += [group.create_task(self._receive_tasks(tasks_queue(name))) for name in self.settings.tasks]
+            tasks.append(group.create_task(self._nudge_stalled()))
+            try:
+                await self._stop_wanted.wait()
+            except asyncio.CancelledError:
+                if any(task.done() and not task.cancelled() and task.exception() for task in tasks):
+                    self._drain_seconds = 0.0
+                raise
+            for task in tasks:
+                task.cancel()
 
     async def _finish(self) -> None:
         """Finish or give back; what is left becomes visible again when its lease ends. Nothing is lost."""
-        self._solitude.is_wanted = False
-        await self._activities.drain(self._drain_seconds)
-        await self._mailboxes.wait_for(lambda: not self._mailboxes.busy)
-        self._seats.clear()
-        self._watchdog.stop()
+        try:
+            await self._activities.drain(self._drain_seconds)
+            await self._mailboxes.wait_for(lambda: not self._mailboxes.busy)
+            await self._activities.drain(0)  # what a last turn was born with
+            await self._mailboxes.wait_for(lambda: not self._mailboxes.busy)
+        finally:
+            self._activities.break_off()
+            self._mailboxes.break_off()
+            self._activities.close()
+            self._seats.clear()
+            self._watchdog.stop()
 
     async def stop(self, *, drain_seconds: float | None = None) -> None:
         """Drain and stop: no new work, running turns end, running activities end or are given back.
@@ -129,73 +173,95 @@ class Worker:
         if drain_seconds is not None:
             self._drain_seconds = drain_seconds
         self._stop_wanted.set()
-        await self._is_stopped.wait()
+        if self._has_begun:
+            await self._is_stopped.wait()
 
-    def _turns_free(self) -> int:
-        return 0 if self._solitude.is_wanted else self._mailboxes.free
-
-    async def _receive_tasks(self, name: str) -> None:
+    async def _receive_turns(self, queue: QueueName) -> None:
         def free() -> int:
-            return 0 if self._solitude.is_wanted else self._activities.free(name)
+            return 0 if self._solitude.is_wanted else self._mailboxes.free
+
+        await self._receive(queue, free, self._admit_turns)
+
+    async def _receive_tasks(self, queue: QueueName) -> None:
+        def free() -> int:
+            return 0 if self._solitude.is_wanted else self._activities.free(queue)
 
         async def begin(deliveries: list[Delivery]) -> None:
-            self._activities.begin(deliveries)
+            self._activities.begin_received(deliveries)
 
-        await self._receive(tasks_queue(name), free, begin)
+        await self._receive(queue, free, begin)
 
     async def _receive(
         self, queue: QueueName, free: Callable[[], int], admit: Callable[[list[Delivery]], Awaitable[None]]
     ) -> None:
         """Receive from one queue, no more than there is room for."""
         batch_max = self.hub.queue.capabilities[queue_class(queue)].receive_batch_max
-        delay = UNAVAILABLE_FIRST_SECONDS
-        while True:
+
+        async def receive() -> None:
             await self._mailboxes.wait_for(lambda: free() > 0)
-            try:
-                deliveries = await self.hub.queue.receive(
-                    queue,
-                    limit=min(free(), batch_max),
-                    lease_seconds=self.settings.lease_seconds,
-                    wait_seconds=RECEIVE_WAIT_SECONDS,
-                    worker=self.id,
-                )
-                await admit(deliveries)
-                delay = UNAVAILABLE_FIRST_SECONDS
-            except (Unavailable, Unknown) as problem:
-                # Receive nothing for a while, give nothing back: waiting is not the messages' fault (R15).
-                logger.warning("%s: no answer, trying again in %g s: %s", queue, delay, problem)
-                await self.hub.clock.sleep(delay)
-                delay = min(delay * 2, UNAVAILABLE_MAX_SECONDS)
+            deliveries = await self.hub.queue.receive(
+                queue,
+                limit=min(free(), batch_max),
+                lease_seconds=self.settings.lease_seconds,
+                wait_seconds=RECEIVE_WAIT_SECONDS,
+                worker=self.id,
+            )
+            await admit(deliveries)
+
+        while True:
+            # While there is no answer nothing is received, and nothing given back (R15).
+            await self._outages.outlast(queue, receive)
 
     async def _admit_turns(self, deliveries: list[Delivery]) -> None:
+        """Put messages into their mailboxes; what cannot be read comes last, for that takes calls to the hub."""
+        unreadable: list[tuple[Delivery, Corrupt | TooNew]] = []
         for delivery in deliveries:
             key = delivery.envelope.group
             try:
                 message = codec.decode_message(delivery.envelope.body, where=f"{key}: a turn message")
-            except TooNew as problem:
-                logger.warning("%s: left to a newer worker: %s", key, problem)
-                await self.hub.queue.abandon([delivery], delay_seconds=UNAVAILABLE_MAX_SECONDS)
-            except Corrupt as problem:
-                logger.error("%s: put a message aside: %s", key, problem)
-                await self.hub.queue.dead_letter([delivery], str(problem))
+            except (Corrupt, TooNew) as problem:
+                unreadable.append((delivery, problem))
             else:
                 self._leases.hold(delivery)
                 self._mailboxes.put(key, Arrival(message, delivery))
+        for delivery, reason in unreadable:
+            await self._refuse(delivery, reason)
+
+    async def _refuse(self, delivery: Delivery, problem: Corrupt | TooNew) -> None:
+        key = delivery.envelope.group
+        if isinstance(problem, Corrupt):
+            logger.error("%s: put a message aside: %s", key, problem)
+            await self.hub.queue.dead_letter([delivery], str(problem))
+            return
+        logger.warning("%s: left to a newer worker: %s", key, problem)
+        not_before = self.hub.clock.now() + LEFT_TO_NEWER_SECONDS
+        fresh = msgspec.structs.replace(delivery.envelope, not_before=not_before)  # R15: burns no delivery
+        await self._commit(Step(send=(fresh,), complete=(delivery,)))
+
+    async def _commit(self, step: Step) -> None:
+        await self.hub.commit(step, give_up_seconds=self.settings.lease_seconds / 2)
 
     async def _nudge_stalled(self) -> None:
-        """Have stalled instances tried at once by this worker's code, not when their next try is due."""
-        names = {definition.name for definition in self.registry.orchestrations()}
+        """Have stalled instances tried at once by this worker's code, not when their next try is due.
+
+        Poisoned ones are not: a process that dies of them would be started again, nudge them, and die.
+        """
+        names = tuple(sorted({definition.name for definition in self.registry.orchestrations()}))
         if not names or not self.settings.turns:
             return
-        query = Query(stalled=True, names=tuple(sorted(names)), limit=NUDGED_MAX)
-        try:
-            async for summary in self.hub.store.scan(query):
-                nudge = wake(Key(summary.key), summary.incarnation, 0, summary.queue)
-                await self.hub.commit(Step(send=(nudge,)), give_up_seconds=self.settings.lease_seconds)
-        except (Unavailable, Unknown) as problem:
-            logger.warning("Stalled instances were not nudged; they are tried when due: %s", problem)
+        query = Query(stalled=True, names=names, limit=NUDGED_MAX)
+
+        async def find() -> list[Summary]:
+            return [each async for each in self.hub.store.scan(query) if not is_poisoned(each.stalled)]
+
+        for summary in await self._outages.outlast("finding stalled instances", find):
+            await self._mailboxes.wait_for(lambda: self._mailboxes.free > 0)
+            key = Key(summary.key)
+            self._mailboxes.put(key, nudge(wake(key, summary.incarnation, 0, summary.queue)))
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+def _leaves(failures: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for each in failures.exceptions:
+        leaves.extend(_leaves(each) if isinstance(each, BaseExceptionGroup) else [each])
+    return leaves

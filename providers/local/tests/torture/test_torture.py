@@ -22,7 +22,7 @@ class TestTorture(TortureContract):
 class TestTortureOfAnOutbox(TortureContract):
     """The path of every provider whose store and queue share no transaction, on the store and queue at hand."""
 
-    kills = 30
+    kills = 20
 
     @pytest.fixture
     def setting(self, tmp_path: Path) -> Setting:

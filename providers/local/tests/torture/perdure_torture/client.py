@@ -5,9 +5,7 @@ Writes down what was acknowledged, durably, after it was: what is in the file mu
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 
 import msgspec
 

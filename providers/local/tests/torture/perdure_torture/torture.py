@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 HANG_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 0.002
 
-UNFINISHED = frozenset({"turn", "commit not begun", "transaction", "outbox not sent", "activity", "effect not recorded"})
+UNFINISHED = frozenset(
+    {"turn", "commit not begun", "transaction", "outbox not sent", "activity", "effect not recorded"}
+)
 """Hits that leave a turn uncommitted or its outbox unsent, or an activity without a recorded outcome: what torture is
 about. Not among them: a commit whose answer was under way, for it may have been through."""
 
@@ -153,7 +155,11 @@ class Place:
         """List those of the wanted phases that a worker of this hub can be caught in; of all if none are named."""
         is_atomic = self.client._hub.committer.capabilities.atomic
         has_probe = self.setting.url.partition(":")[0] in worker.PROBES
-        possible = {Phase.TRANSACTION: is_atomic and has_probe, Phase.APPENDED: not is_atomic, Phase.SENT: not is_atomic}
+        possible = {
+            Phase.TRANSACTION: is_atomic and has_probe,
+            Phase.APPENDED: not is_atomic,
+            Phase.SENT: not is_atomic,
+        }
         return [phase for phase in (wanted or Phase) if possible.get(phase, True)]
 
     @property
@@ -200,6 +206,14 @@ class Place:
         file = self._folder / "acknowledged"
         return tuple(file.read_text("utf-8").splitlines()) if file.exists() else ()
 
+    async def acknowledges(self, count: int) -> None:
+        """Wait until client processes know so many things to have happened."""
+        await until(lambda: len(self.acknowledged()) >= count, f"clients are told {count} times that it has happened")
+
+    async def commit(self, count: int) -> None:
+        """Wait until the workers have committed so many turns in all."""
+        await until(lambda: self._commits() >= count, f"{count} turns are committed")
+
     async def kill(self, aim: Phase) -> str:
         """SIGKILL whichever worker comes first to a point, there; gives what was hit."""
         victim = await self.catch(aim)
@@ -215,8 +229,7 @@ class Place:
 
     async def kill_after(self, commits: int, victim: Process) -> str:
         """SIGKILL one worker wherever it is once so many more turns are committed by all of them."""
-        goal = self._commits() + commits
-        await until(lambda: self._commits() >= goal, f"{commits} more turns are committed")
+        await self.commit(self._commits() + commits)
         victim.kill()
         return self._count(victim)
 
@@ -229,7 +242,9 @@ class Place:
         """Hold whichever worker comes first to a point, there; the others go on."""
         for process in self.alive:
             process.row.set_trap(aim)
-        await until(lambda: any(process.row.caught_at is aim for process in self.alive), f"a worker comes to {aim.name}")
+        await until(
+            lambda: any(process.row.caught_at is aim for process in self.alive), f"a worker comes to {aim.name}"
+        )
         victim = next(process for process in self.alive if process.row.caught_at is aim)
         for process in self.alive:
             if process is not victim:
@@ -263,7 +278,7 @@ class Place:
             expected=Expected(started=tuple(started), sent=tuple(sent), effects=effects),
             is_exact=True,
             is_quiet=True,
-            quiet_wait_seconds=2 * self.setting.lease_seconds,
+            quiet_wait_seconds=1.5 * self.setting.lease_seconds,
         )
 
     def logs(self) -> str:
@@ -271,6 +286,13 @@ class Place:
         alive = [f"worker-{process.row.number} is at: {process.what_is_hit()}" for process in self.alive]
         logs = [log for log in sorted(self._folder.glob("*.log")) if log.stat().st_size]
         return "\n".join([*alive, *(f"{log.name}:\n{log.read_text('utf-8')}" for log in logs)])
+
+    async def explain(self) -> None:
+        """Print what there is to know if workers are left: a test that failed does not come to its report."""
+        print(self.logs())  # noqa: T201 - pytest shows it where the test failed
+        if self.alive:
+            self.kill_all()
+            print(await self.verify())  # noqa: T201 - the same
 
     def end(self) -> None:
         """End every process that is left, and let go of the board."""
@@ -297,8 +319,10 @@ async def torture(setting: Setting, folder: Path) -> AsyncIterator[Place]:
         try:
             yield place
         finally:
-            print(place.logs())  # shown where the test has failed
-            place.end()
+            try:
+                await place.explain()
+            finally:
+                place.end()
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:

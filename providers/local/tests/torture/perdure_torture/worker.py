@@ -94,10 +94,10 @@ def watch_sqlite(row: Row) -> None:
 
 def watch_outbox(hub: OpenHub, row: Row) -> None:
     """Tell the board how far a Step has come that is carried out one part after the other."""
-    append, send = hub.store.append, hub.queue.send
+    original, send = hub.store.append, hub.queue.send
 
-    async def watched_append(one: Append) -> Committed | Conflict:
-        outcome = await append(one)
+    async def watched_append(append: Append) -> Committed | Conflict:
+        outcome = await original(append)
         if row.count(Phase.COMMIT) and isinstance(outcome, Committed):
             row.pass_by(Phase.APPENDED)
         return outcome
