@@ -18,7 +18,7 @@ import nox
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
-PACKAGES = {"core": "core", "local": "providers/local"}
+PACKAGES = {"core": "core", "local": "providers/local", "conformance": "conformance_tests"}
 PURE = ("replay", "engine", "spi")
 PACKAGES_MAX = 10  # What `pip install perdure` may install, our own three counted.
 
@@ -77,7 +77,21 @@ def install(session: nox.Session, *requirements: str, groups: tuple[str, ...]) -
 
 def install_everything(session: nox.Session, *groups: str) -> None:
     """Install all our packages, as `pip install perdure` would, editable."""
-    install(session, ".", "core[cli]", "providers/local", groups=groups)
+    install(session, ".", "core[cli]", "providers/local", "conformance_tests", groups=groups)
+
+
+def replayers(session: nox.Session) -> dict[str, str]:
+    """Make one environment per installed Python in which recorded histories are replayed, and tell tests where."""
+    pythons = []
+    for version in PYTHONS:
+        if (found := interpreter(version)) != version:
+            place = ROOT / ".nox" / f"replay-{version}"
+            session.run_install("uv", "venv", "--quiet", "--allow-existing", "--python", found, str(place))
+            python = str(place / "bin" / "python")
+            pinned = ("-c", "constraints.txt", "msgspec", "pluggy")
+            session.run_install("uv", "pip", "install", "--quiet", "--python", python, *pinned)
+            pythons.append(python)
+    return {"PERDURE_TEST_PYTHONS": os.pathsep.join(pythons)}
 
 
 def workers(session: nox.Session) -> list[str]:
@@ -140,7 +154,7 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on each Python that is installed; arguments go to pytest: `nox -s "tests(3.11)" -- -k timer`."""
     install_everything(session, "test")
-    session.run("pytest", *workers(session), *session.posargs)
+    session.run("pytest", *workers(session), *session.posargs, env=replayers(session))
 
 
 @nox.session
@@ -156,9 +170,10 @@ def cover(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 def alone(session: nox.Session, package: str) -> None:
-    """One package's tests with nothing but its own dependencies; the command line is an extra and stays out."""
-    install(session, PACKAGES[package], groups=("test",))
-    session.run("pytest", *workers(session), "--ignore=core/tests/cli", f"{PACKAGES[package]}/tests")
+    """One package's quick tests, with nothing of ours but it and the suite; the command line is an extra, left out."""
+    install(session, PACKAGES[package], "conformance_tests", groups=("test",))
+    quick = ("-m", "not slow", "--ignore=core/tests/cli")
+    session.run("pytest", *workers(session), *quick, f"{PACKAGES[package]}/tests")
 
 
 @nox.session
