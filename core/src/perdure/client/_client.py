@@ -76,7 +76,7 @@ class Client:
             raise Misuse(f'if_exists is "error" or "return", not {if_exists!r}.')
         incarnation = self._hub.new_id()
         key = check_instance_id(incarnation if id is None else id)
-        started = self._started(call, incarnation, _checked_tags(tags), _seconds(start_at))
+        started = self._started(call, _checked_tags(tags), _seconds(start_at))
         data = call.encode_input()
         append = await self._creation(key, incarnation, started, data)
         hint = wake(key, incarnation, append.version, started.queue, not_before=started.scheduled_start)
@@ -86,7 +86,7 @@ class Client:
         return Run(self._hub, key, incarnation, call.definition)
 
     def _started(
-        self, call: OrchestrationCall[Any], incarnation: str, tags: dict[str, str], start_at: float
+        self, call: OrchestrationCall[Any], tags: dict[str, str], start_at: float
     ) -> events.ExecutionStarted:
         definition = call.definition
         return events.ExecutionStarted(

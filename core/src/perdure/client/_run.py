@@ -85,7 +85,7 @@ class Run(Generic[R]):
             case events.ExecutionCanceled(reason):
                 raise self._error(head.summary, Failure("perdure.Canceled", reason, retryable=False))
             case _:
-                raise AssertionError(outcome)  # a closed history ends with its outcome (S6)
+                raise AssertionError(outcome)  # noqa: DOC501 - a closed history ends with its outcome (S6)
 
     async def _ended(self, timeout_seconds: float | None) -> Head:
         clock = self._hub.clock

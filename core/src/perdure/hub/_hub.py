@@ -13,6 +13,7 @@ from perdure.engine import InstanceState, fold
 from perdure.errors import Corrupt, Unavailable, Unknown
 from perdure.hub._plugins import find_committer, find_queue, find_store, natural_queue
 from perdure.ids import Key, short_id
+from perdure.records import TurnRecord
 from perdure.spi import (
     Conflict,
     Done,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from perdure.config import Settings
-    from perdure.records import TurnRecord
     from perdure.spi import Clock, Committer, Entropy, Envelope, HistoryStore, WorkQueue
 
 __all__ = ["Loaded", "OpenHub", "open_hub"]

@@ -67,6 +67,10 @@ class _Stale(Exception):
     """The state at hand is too old or was overtaken: read the history and judge again."""
 
 
+class _Overtaken(_Stale):
+    """Another worker was faster."""
+
+
 class _Unrecordable(Exception):
     """What the code decided is over a limit of the hub: record that instead."""
 
@@ -156,7 +160,7 @@ class CarryOut:
                     failed = problem.failed if isinstance(problem, _Unrecordable) else failed
                     self._seats.close(seat)
                     seat = None
-                    conflicts += authoritative
+                    conflicts += isinstance(problem, _Overtaken)
                     if conflicts >= CONFLICTS_BEFORE_RESULTS_ARE_SENT:
                         await self._send_local_results(key, arrivals)
                 if seat is not None and seat.execution is None:
@@ -309,18 +313,18 @@ class CarryOut:
         Running the turn again, instead, would never end where the store or the replay is always that slow.
 
         Raises:
-            _Stale: They have.
+            _Overtaken: They have.
         """
         head = await self._hub.store.read(key, after=expected)
         if not isinstance(head, Head) or head.version != expected:
-            raise _Stale
+            raise _Overtaken
 
     async def _commit(self, step: Step, arrivals: Sequence[Arrival]) -> None:
         deliveries = deliveries_of(arrivals)
         step = msgspec.structs.replace(step, complete=deliveries)
         done = await self._hub.commit(step, give_up_seconds=self._identity.lease_seconds / 2)
         if isinstance(done, Conflict):
-            raise _Stale
+            raise _Overtaken
         self._leases.let_go(deliveries)
         if done.claimed:
             self._activities.begin(done.claimed)
