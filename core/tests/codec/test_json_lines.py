@@ -243,6 +243,11 @@ def test_a_record_that_does_not_fit_is_refused(changes: dict[str, Any]) -> None:
         imported(**changes)
 
 
+def test_a_field_that_is_missing_is_named() -> None:
+    with pytest.raises(Misuse, match=r"Line 1 .*KeyError\('seed'\)"):
+        imported(inputs=[{name: value for name, value in STARTED.items() if name != "seed"}])
+
+
 def test_an_event_of_a_newer_release_is_too_new() -> None:
     with pytest.raises(TooNew, match="holds an event 'PatchMarked' that this release does not know: use a newer one"):
         imported(decisions=[{"event": "PatchMarked", "patch_id": "x"}])

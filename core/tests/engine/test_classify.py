@@ -229,6 +229,14 @@ def test_r13_once_begun_the_scheduled_start_counts_no_more() -> None:
     assert judge(story.state, nudge(), now=EPOCH + 499.0) is Verdict.RUN
 
 
+def test_r13_a_first_turn_that_could_not_run_was_a_start_all_the_same() -> None:
+    """The tries of a stalled instance have times of their own; one of the past must not hold them up."""
+    story = later()
+    story.turn(unable(), at=500.0)
+
+    assert judge(story.state, nudge(), now=EPOCH + 499.0) is Verdict.RUN
+
+
 def test_r13_an_event_that_was_recorded_before_the_start_is_a_duplicate() -> None:
     story = later()
     story.note(raised("e1"))

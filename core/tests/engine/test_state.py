@@ -215,11 +215,12 @@ def test_r15_a_turn_that_runs_ends_the_stall() -> None:
 
 def test_an_instance_whose_first_turn_failed_is_still_pending() -> None:
     """Its code has not begun: the parent is asked again before it does (R10)."""
-    story = Story()
+    story = Story(scheduled_start=EPOCH + 1.0)
     story.turn(unable(), at=1.0)
 
     assert story.state.status == "Pending"
-    assert story.state.pending == [started()]
+    assert story.state.pending == [started(scheduled_start=EPOCH + 1.0)]
+    assert (story.state.turn_count, story.state.begins_at) == (1, 0.0)
 
 
 def test_the_python_that_counts_is_the_one_that_first_ran_the_code() -> None:

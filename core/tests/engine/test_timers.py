@@ -196,3 +196,13 @@ def test_canceled_timers_are_forgotten() -> None:
 
     assert len(story.state.timers._heap) <= 100
     assert fired(story, 60.0) == [1]
+
+
+def test_forgetting_canceled_timers_keeps_the_order_of_the_open_ones() -> None:
+    story = Story()
+    story.turn(*[timer(seq, 100.0 - seq) for seq in range(1, 10)], at=1.0)
+    for seq in range(10, 200):
+        story.turn(timer(seq, 200.0), events.TimerCanceled(seq), at=1.0)
+
+    assert fired(story, 100.0) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert story.state.next_due() == EPOCH + 91.0

@@ -313,6 +313,14 @@ def test_where_steps_are_not_atomic_a_message_for_the_instance_makes_up_for_what
     assert codes(check_work(hub_of(order=open_order()), way(WAKE, is_atomic=True), EPOCH)) == ["L2", "L1"]
 
 
+def test_where_steps_are_not_atomic_a_parent_wakes_its_child_again() -> None:
+    """A crash between a child's creation and its wake-up leaves the parent's input, which creates the child again."""
+    child = child_of_order()[:1]
+
+    assert check_work(hub_of(order=open_order(), child=child), way(WAKE, is_atomic=False), EPOCH) == []
+    assert codes(check_work(hub_of(order=open_order(), child=child), way(RUN_TASK), EPOCH)) == ["L1"]
+
+
 def test_a_timer_that_is_due_has_a_message_for_its_instance() -> None:
     """One that is not due cannot be received, so it is not missed."""
     hub = hub_of(order=[record(0, [STARTED]), record(1, [], [TIMER])])

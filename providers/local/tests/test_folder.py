@@ -33,6 +33,10 @@ MOUNTS = r"""
 """
 
 
+def list_files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
 def open_at(path: object, **options: str) -> SqliteStore:
     location = Location(url=f"sqlite:{path}", scheme="sqlite", path=str(path), options=options)
     return SqliteStore(location, Environment(SystemClock(), SystemEntropy()))
@@ -67,7 +71,7 @@ async def test_a_folder_that_everybody_may_write_to_is_refused(open_folder: Path
     with pytest.raises(Misuse, match="chmod 700"):
         await open_at(open_folder).open()
 
-    assert not any(open_folder.rglob("*"))
+    assert list_files(open_folder) == []
 
 
 async def test_a_folder_that_cannot_be_written_to_is_refused(read_only_folder: Path) -> None:
@@ -229,8 +233,8 @@ async def test_h9_whatever_keys_and_names_hold_nothing_is_written_outside_the_hu
 
     assert [await store.get_payload(payload) for payload in payloads] == [repr(each).encode() for each in payloads]
     assert list(harness.folder.parent.iterdir()) == [harness.folder]
-    files = [file.name for file in (harness.folder / "payloads").rglob("*") if file.is_file()]
-    assert len({file.casefold() for file in files}) == len(payloads), "two would be one where case is folded"
+    files = list_files(harness.folder / "payloads")
+    assert len({file.name.casefold() for file in files}) == len(payloads), "two would be one where case is folded"
 
 
 async def test_a_purged_history_leaves_no_payload_behind(harness: Harness) -> None:
@@ -240,7 +244,7 @@ async def test_a_purged_history_leaves_no_payload_behind(harness: Harness) -> No
 
     await store.purge(ORDER, 1)
 
-    assert [file for file in (harness.folder / "payloads").rglob("*") if file.is_file()] == []
+    assert list_files(harness.folder / "payloads") == []
 
 
 async def test_messages_and_keys_with_a_null_character_come_back_whole(harness: Harness) -> None:

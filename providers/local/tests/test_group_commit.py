@@ -23,6 +23,7 @@ from perdure_conformance.material import (
 from perdure.spi import Claim, Committed, Conflict, Done, Key, Misuse, Step, Unavailable, Unknown, WorkerId
 from perdure_local import SqliteStore
 from perdure_local.sqlite import _group
+from perdure_local.sqlite._lock import FairLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -304,14 +305,20 @@ async def test_another_program_that_has_the_database_makes_it_unavailable_for_al
 
 
 async def test_changes_that_wait_are_made_before_the_hub_is_closed(harness: Harness) -> None:
-    """And those that come later are refused, not forgotten."""
+    """Also if they wait for another process; and those that come later are refused, not forgotten."""
     backend = await harness.open_backend()
     store, database = backend.store, database_of(backend)
     await backend.queue.aclose()
+    other = FairLock(harness.folder)
+    await other.wait()
     call = asyncio.create_task(store.append(creation(ORDER)))
-    await asyncio.sleep(0)
+    await harness.let_time_pass(0.01)
+    closing = asyncio.create_task(store.aclose())
+    await harness.let_time_pass(0.01)
+    assert not closing.done()
 
-    await store.aclose()
+    other.close()
+    await closing
 
     assert await call == Committed(version=1)
     with pytest.raises(Unavailable):

@@ -32,9 +32,9 @@ def load_hooks() -> pluggy.HookRelay:
 def test_sqlite_is_a_store_and_a_queue_and_its_own_natural_queue() -> None:
     hooks = load_hooks()
 
-    assert hooks.perdure_stores() == [{"sqlite": SqliteStore}]
-    assert hooks.perdure_queues() == [{"sqlite": SqliteQueue}]
-    assert hooks.perdure_natural_queues() == [{"sqlite": "{url}"}]
+    assert [offered["sqlite"] for offered in hooks.perdure_stores()] == [SqliteStore]
+    assert [offered["sqlite"] for offered in hooks.perdure_queues()] == [SqliteQueue]
+    assert [offered["sqlite"] for offered in hooks.perdure_natural_queues()] == ["{url}"]
 
 
 async def test_a_step_is_one_transaction_where_store_and_queue_share_a_folder(tmp_path: Path) -> None:

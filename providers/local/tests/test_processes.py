@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import itertools
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +93,7 @@ async def stand_in_the_gate(lock: FairLock) -> asyncio.Task[None]:
         fcntl.flock(gate, fcntl.LOCK_UN)
         await asyncio.sleep(0.001)
     os.close(gate)
+    await asyncio.sleep(0.001)  # Into the room it goes next: asleep before it, it is the slowest.
     return waiting
 
 
@@ -165,6 +167,15 @@ async def test_a_lost_poke_costs_no_more_than_the_next_look(harness: Harness, as
     await sender.send([message(TASKS, "m-1")])
 
     assert [found.envelope.message_id for found in await harness.finish(waiting)] == ["m-1"]
+
+
+async def test_what_was_committed_is_no_failure_when_nobody_can_be_woken(harness: Harness) -> None:
+    """Told that it failed, the caller would commit it again: a message would be sent twice."""
+    backend = await harness.open_backend()
+    shutil.rmtree(harness.folder / "wake")
+
+    assert await begin(backend.store) == 1
+    assert (await backend.queue.send([message(TASKS)]))[0].error is None
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The process of `run` and `worker`: its hash seed, its signals, its end."""
+"""The process of `run` and `worker`: its hash seed, its signals, and what it waits for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from perdure.cli._shell import INTERRUPTED, TERMINATED, notice, session
@@ -15,10 +14,9 @@ from perdure.cli._shell import INTERRUPTED, TERMINATED, notice, session
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
-__all__ = ["Stop", "begin_with_fixed_hashes", "end_at_once_if_threads_go_on", "first_of", "stopping"]
+__all__ = ["Stop", "begin_with_fixed_hashes", "first_of", "stopping"]
 
 HASH_SEED = "PYTHONHASHSEED"
-THREADS = "perdure-activity"
 
 
 def begin_with_fixed_hashes() -> None:
@@ -81,11 +79,3 @@ async def first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:
         await asyncio.wait(tasks)
     for task in ended:
         task.result()
-
-
-def end_at_once_if_threads_go_on(exit_code: int) -> None:
-    """End although activities still run in threads: Python would wait for them, and they were given back."""
-    if session().may_replace_process and any(each.name.startswith(THREADS) for each in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(exit_code)

@@ -13,7 +13,7 @@ import click
 import perdure
 from perdure.authoring import Activity, Definition, Orchestration
 from perdure.cli._output import write_json
-from perdure.cli._process import begin_with_fixed_hashes, end_at_once_if_threads_go_on, first_of, stopping
+from perdure.cli._process import begin_with_fixed_hashes, first_of, stopping
 from perdure.cli._progress import Progress
 from perdure.cli._shell import TIMED_OUT, Command, hub_options, notice
 from perdure.cli._target import call_with, find_orchestration
@@ -53,9 +53,7 @@ def run(target: str, *, input_: str | None, id_: str | None, timeout: float | No
     begin_with_fixed_hashes()
     definition, definitions = find_orchestration(target)
     order = _Order(target, definition, definitions, input_, id_, timeout)
-    exit_code = asyncio.run(_run(order, settings))
-    end_at_once_if_threads_go_on(exit_code)
-    return exit_code
+    return asyncio.run(_run(order, settings))
 
 
 @dataclass(frozen=True, slots=True)

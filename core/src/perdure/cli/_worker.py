@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import perdure
-from perdure.cli._process import begin_with_fixed_hashes, end_at_once_if_threads_go_on, stopping
+from perdure.cli._process import begin_with_fixed_hashes, stopping
 from perdure.cli._shell import INTERRUPTED, Command, hub_options, notice
 from perdure.cli._target import definitions_of
 from perdure.cli._words import printable
@@ -48,9 +48,7 @@ def worker(modules: tuple[str, ...], *, settings: Settings, **queues: Any) -> in
     begin_with_fixed_hashes()
     definitions = definitions_of(modules)
     chosen = dataclasses.replace(settings, worker=_chosen(settings.worker, **queues))
-    exit_code = asyncio.run(_work(chosen, definitions))
-    end_at_once_if_threads_go_on(exit_code)
-    return exit_code
+    return asyncio.run(_work(chosen, definitions))
 
 
 def _chosen(

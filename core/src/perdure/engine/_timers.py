@@ -21,7 +21,7 @@ class Timers:
     Attributes:
         open: When each open timer is due, by seq.
         armed_at: When the message of the earliest one is due; 0 if no timer is open.
-        armed_version: Record that sent it, or that sent the last one.
+        armed_version: Record that sent it, or that sent the last one; 0 if none was sent yet.
     """
 
     __slots__ = ("_armed_seq", "_heap", "armed_at", "armed_version", "open")
@@ -30,7 +30,7 @@ class Timers:
         self.open: dict[int, float] = {}
         self.armed_at = 0.0
         self.armed_version = 0
-        self._armed_seq: int = 0
+        self._armed_seq: int = 0  # no seq is ever used twice: that of a closed timer stands for none
         self._heap: list[tuple[float, int]] = []
 
     def set(self, seq: int, fire_at: float) -> None:
@@ -69,7 +69,6 @@ class Timers:
         first = self._first()
         if first is None:
             self.armed_at = 0.0
-            self._armed_seq = 0
         elif first[1] != self._armed_seq:
             self.armed_at = max(first[0], now)
             self._armed_seq = first[1]

@@ -228,7 +228,7 @@ def check_work(hub: Mapping[str, Told], on_its_way: OnItsWay, now: float) -> lis
 def _lost_work(told: Told, hub: Mapping[str, Told], on_its_way: OnItsWay, now: float) -> Iterator[Finding]:
     is_woken = bool(told.stalled) or told.key in on_its_way.instances  # one that is stalled is woken by a delayed one
     begins_at = told.started.scheduled_start if told.started is not None else 0.0
-    if not (told.was_run or is_woken) and begins_at <= now:
+    if not (told.was_run or is_woken or _is_woken_by_parent(told, on_its_way)) and begins_at <= now:
         yield Finding("L1", told.key, "it was created, and no message wakes it")
     for seq, asked in told.open():
         if isinstance(asked, events.TaskScheduled) and told.task_id(seq) not in on_its_way.tasks:
@@ -238,6 +238,12 @@ def _lost_work(told: Told, hub: Mapping[str, Told], on_its_way: OnItsWay, now: f
         child = asked.instance_id if isinstance(asked, events.SubOrchestrationCreated) else None
         if child is not None and child not in hub and told.task_id(seq) not in on_its_way.children:
             yield Finding("L1", told.key, f"sub-orchestration {child!r} ({seq}) was never created")
+
+
+def _is_woken_by_parent(told: Told, on_its_way: OnItsWay) -> bool:
+    """Tell whether a parent that repairs itself creates this sub-orchestration again, and so wakes it."""
+    parent = told.started.parent if told.started is not None else None
+    return parent is not None and on_its_way.repairs(parent.instance_id)
 
 
 def check_effects(hub: Mapping[str, Told], effects: Iterable[Effect]) -> list[Finding]:

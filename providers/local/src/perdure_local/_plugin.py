@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perdure.spi import provider
+from perdure_local.file import FileQueue, FileStore
 from perdure_local.sqlite import SqliteCommitter, SqliteQueue, SqliteStore
 
 if TYPE_CHECKING:
@@ -17,20 +18,20 @@ __all__ = ["perdure_committer", "perdure_natural_queues", "perdure_queues", "per
 
 @provider
 def perdure_stores() -> Mapping[str, StoreFactory]:
-    """Offer `sqlite:` as a store."""
-    return {"sqlite": SqliteStore}
+    """Offer `sqlite:` and `file:` as stores."""
+    return {"sqlite": SqliteStore, "file": FileStore}
 
 
 @provider
 def perdure_queues() -> Mapping[str, QueueFactory]:
-    """Offer `sqlite:` as a queue."""
-    return {"sqlite": SqliteQueue}
+    """Offer `sqlite:` and `file:` as queues."""
+    return {"sqlite": SqliteQueue, "file": FileQueue}
 
 
 @provider
 def perdure_natural_queues() -> Mapping[str, str]:
-    """Keep the queue of a `sqlite:` store in the same folder."""
-    return {"sqlite": "{url}"}
+    """Keep the queue of a store in the same folder."""
+    return {"sqlite": "{url}", "file": "{url}"}
 
 
 @provider

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from perdure.spi import Key, Misuse, QueueName, Unavailable
@@ -115,7 +115,8 @@ class Database:
             self._queues.wake(self._queues.names)
             self._keys.wake(self._keys.names)
             # Half closed, the log could be carried over without the lock.
-            await asyncio.shield(asyncio.create_task(self._close()))
+            self._closing = asyncio.create_task(self._close())
+            await asyncio.shield(self._closing)
 
     def check_open(self) -> None:
         """Raise Unavailable if it was closed while somebody waited."""
@@ -168,22 +169,20 @@ class Database:
         return self._pokes.others()
 
     async def _open(self) -> None:
-        with translated(str(self.folder)):
-            lock = FairLock(self.folder)
-            try:
-                await lock.wait()
-                try:
-                    self.connection = _connect(self.folder / "hub.db")
-                finally:
-                    lock.release()
-            except BaseException:
-                lock.close()
-                raise
-            self._lock = lock
+        with translated(str(self.folder)), ExitStack() as undo:
+            self._lock = FairLock(self.folder)
+            undo.callback(self._lock.close)
             self._pokes = Pokes(self.folder / "wake", self._holder, self._on_poke)
+            undo.callback(self._pokes.close)
+            await self._lock.wait()
+            try:
+                self.connection = _connect(self.folder / "hub.db")
+            finally:
+                self._lock.release()
+            undo.pop_all()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="perdure-files")
         self.payloads = PayloadFiles(self.folder / "payloads")
-        self.changes = GroupCommit(self.connection, lock, self._holder, self._on_commit)
+        self.changes = GroupCommit(self.connection, self._lock, self._holder, self._on_commit)
         self._is_open = True
 
     async def _close(self) -> None:
@@ -194,7 +193,6 @@ class Database:
         await self._lock.wait()
         try:
             with translated():
-                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 self.connection.close()
         finally:
             self._lock.close()
@@ -205,10 +203,9 @@ class Database:
             self._pokes.listen()
 
     def _on_commit(self, queues: AbstractSet[QueueName], keys: AbstractSet[Key]) -> None:
-        if queues or keys:
-            self._queues.wake(queues)
-            self._keys.wake(keys)
-            self._pokes.poke_others()
+        self._queues.wake(queues)
+        self._keys.wake(keys)
+        self._pokes.poke_others()
 
     def _on_poke(self) -> None:
         """Another process changed something: wake all who wait for messages, and who waits for a changed history."""

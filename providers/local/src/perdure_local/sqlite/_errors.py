@@ -44,6 +44,7 @@ _SYSTEM: dict[int | None, tuple[type[PerdureError], str]] = {
     errno.EACCES: (Misuse, _NOT_ALLOWED),
     errno.EPERM: (Misuse, _NOT_ALLOWED),
     errno.EROFS: (Misuse, _NOT_ALLOWED),
+    errno.ENOENT: (Unavailable, "A part of the hub's folder is gone: put it back."),
     errno.ENOTDIR: (Misuse, "The path must name a folder; a part of it is a file."),
     errno.EEXIST: (Misuse, "The path must name a folder, it is a file."),
     errno.ENAMETOOLONG: (Misuse, "The path is too long for this file system."),

@@ -99,7 +99,7 @@ class GroupCommit:
             connection: In autocommit mode; used on the loop's thread only.
             lock: Not held.
             holder: Name of this opened database.
-            on_commit: Told after each commit in which queues and histories something is new.
+            on_commit: Told, when the lock is free again, in which queues and histories something is new.
         """
         self._connection = connection
         self._lock = lock
@@ -112,6 +112,8 @@ class GroupCommit:
         self._idle.set()
         self._closed = False
         self._committing = False
+        self._changed_queues: set[QueueName] = set()
+        self._changed_keys: set[Key] = set()
         self._pages_in_log = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -200,6 +202,11 @@ class GroupCommit:
                 self._call_flush()
             else:
                 self._idle.set()
+        if self._changed_queues or self._changed_keys:
+            queues, self._changed_queues = self._changed_queues, set()
+            keys, self._changed_keys = self._changed_keys, set()
+            # Whoever is woken finds the lock free. And what fails here is no failure of what was committed.
+            self._on_commit(queues, keys)
 
     def _take(self) -> list[_Change]:
         """Take the changes of one transaction, without those that nobody waits for any more."""
@@ -248,7 +255,8 @@ class GroupCommit:
             raise
         size = sum(change.size for change in changes)
         self._pages_in_log += _PAGES_PER_COMMIT + rows // _ROWS_PER_PAGE + size // _PAGE_BYTES
-        self._on_commit(transaction.messages.changed_queues, transaction.histories.changed_keys)
+        self._changed_queues |= transaction.messages.changed_queues
+        self._changed_keys |= transaction.histories.changed_keys
         return answers
 
     def _checkpoint(self) -> None:

@@ -196,7 +196,6 @@ class HistoryChanges:
         self.write()
         where = {"last": instance.last, "after": 0}
         self._connection.execute(f"{_CHAIN} DELETE FROM log WHERE pos IN (SELECT pos FROM chain)", where)
-        self._next_pos = 0  # The end of the log may have been among them.
         instance.last = 0
 
     def _note(self, instance: Instance) -> None:

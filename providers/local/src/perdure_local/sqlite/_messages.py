@@ -275,8 +275,8 @@ class MessageChanges:
 def find_next(connection: sqlite3.Connection, queue: QueueName) -> tuple[bool, float | None]:
     """Look whether a message is ready, and when the next delayed one is due (wall time; None: there is none)."""
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM ready WHERE queue = ?1), (SELECT min(due) FROM delayed WHERE queue = ?1)",
-        (queue,),
+        "SELECT EXISTS (SELECT 1 FROM ready WHERE queue = :queue), (SELECT min(due) FROM delayed WHERE queue = :queue)",
+        {"queue": queue},
     ).fetchone()
     return bool(row[0]), row[1]
 

@@ -60,13 +60,13 @@ class PayloadFiles:
         Raises:
             Corrupt: It is not there.
         """
-        try:
-            with translated():
+        with translated():
+            try:
                 return self._path(payload).read_bytes()
-        except FileNotFoundError:
-            raise Corrupt(
-                f"{payload.key!r}: payload {payload.name!r} is not there. Restore the folder from a backup."
-            ) from None
+            except FileNotFoundError:
+                raise Corrupt(
+                    f"{payload.key!r}: payload {payload.name!r} is not there. Restore the folder from a backup."
+                ) from None
 
     def delete(self, payloads: Iterable[StoredPayload]) -> None:
         """Delete files; those that are not there are passed over."""

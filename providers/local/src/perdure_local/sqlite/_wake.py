@@ -10,6 +10,7 @@ processes refuse what is sent to them and are removed by whoever notices.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -28,6 +29,9 @@ _CLOCK_TICK_SECONDS = 0.05
 
 _ADDRESS_BYTES_MAX = 100
 """An address has room for 108 bytes on Linux and for 104 elsewhere."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Pokes:
@@ -75,12 +79,13 @@ class Pokes:
                 self._sender.sendto(b"", self._address(name))
             except BlockingIOError:
                 pass  # It has one to read already.
-            except FileNotFoundError:
-                self._listed_at = -1
             except ConnectionRefusedError:
                 # Its process died. The name is of no use to anybody else: names are random.
                 self._listed_at = -1
                 (self._folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                self._listed_at = -1
+                _log.debug("%s was not woken, it will look by itself: %s", name, error)
 
     def close(self) -> None:
         """Be woken no more."""
@@ -98,7 +103,8 @@ class Pokes:
         changed_at = os.fstat(self._folder_file).st_mtime_ns
         if changed_at != self._listed_at:
             self._listed_at = changed_at
-            self._others = tuple(file.name for file in self._folder.iterdir() if file.name != self._name)
+            with suppress(FileNotFoundError):  # Somebody deletes the hub: there is nobody to wake.
+                self._others = tuple(file.name for file in self._folder.iterdir() if file.name != self._name)
 
     def _touch(self) -> None:
         """Have the folder listed again: others may have listed it within the tick of the clock in which we came."""

@@ -39,8 +39,10 @@ class Phase(IntEnum):
     RECORDING = 5
     """An activity has had its effect, and its outcome is not recorded. Trap: there."""
     APPENDED = 6
-    """The record of a turn is there, its messages are not. Trap: there. Only where a Step is not atomic."""
-    SENT = 7
+    """The record of a turn is there, and nothing else of its Step. Trap: there. Only where a Step is not atomic."""
+    SENDING = 7
+    """Its sub-orchestrations are there too, the messages are not. Trap: there. Only where a Step is not atomic."""
+    SENT = 8
     """The messages are there too, and the inputs still as well. Trap: there. Only where a Step is not atomic."""
 
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from perdure_torture.torture import Place
 
 OPEN_AT_ONCE = 8
-"""A kill hits all that a worker holds, and what was hit four times is run alone, a few instances in five seconds (R15):
-with many more, the end of the test waits for that.
-"""
+"""Enough that every worker has something in work whenever it is killed."""
 
 
 class Errands:
@@ -36,6 +34,10 @@ class Errands:
         await run.send(go, number, event_id=f"go-{number}")
         self.sent.append((run.id, f"go-{number}"))
         return run.id
+
+    def all_ids(self) -> list[str]:
+        """Give the ids of all errands and of the sub-orchestrations that each has or will have."""
+        return [one for errand_id in self.started for one in (errand_id, f"{errand_id}:6")]
 
     async def compare(self, instance_id: str) -> None:
         """Wait for one to end, well."""

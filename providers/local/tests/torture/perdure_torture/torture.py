@@ -35,6 +35,7 @@ from perdure_torture.board import Board, Phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from random import Random
 
     from perdure_torture.board import Row
 
@@ -42,7 +43,15 @@ HANG_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 0.002
 
 UNFINISHED = frozenset(
-    {"turn", "commit not begun", "transaction", "outbox not sent", "activity", "effect not recorded"}
+    (
+        "turn",
+        "commit not begun",
+        "transaction",
+        "outbox not begun",
+        "outbox not sent",
+        "activity",
+        "effect not recorded",
+    )
 )
 """Hits that leave a turn uncommitted or its outbox unsent, or an activity without a recorded outcome: what torture is
 about. Not among them: a commit whose answer was under way, for it may have been through."""
@@ -54,7 +63,8 @@ _CAUGHT_AT = {
     Phase.COMMITTED: "commit not known",
     Phase.ACTIVITY: "activity",
     Phase.RECORDING: "effect not recorded",
-    Phase.APPENDED: "outbox not sent",
+    Phase.APPENDED: "outbox not begun",
+    Phase.SENDING: "outbox not sent",
     Phase.SENT: "inputs not completed",
 }
 
@@ -158,6 +168,7 @@ class Place:
         possible = {
             Phase.TRANSACTION: is_atomic and has_probe,
             Phase.APPENDED: not is_atomic,
+            Phase.SENDING: not is_atomic,
             Phase.SENT: not is_atomic,
         }
         return [phase for phase in (wanted or Phase) if possible.get(phase, True)]
@@ -214,6 +225,10 @@ class Place:
         """Wait until the workers have committed so many turns in all."""
         await until(lambda: self._commits() >= count, f"{count} turns are committed")
 
+    async def commit_more(self, count: int) -> None:
+        """Wait until the workers have committed so many more turns."""
+        await self.commit(self._commits() + count)
+
     async def kill(self, aim: Phase) -> str:
         """SIGKILL whichever worker comes first to a point, there; gives what was hit."""
         victim = await self.catch(aim)
@@ -227,9 +242,9 @@ class Place:
             process.kill()
             self._count(process)
 
-    async def kill_after(self, commits: int, victim: Process) -> str:
-        """SIGKILL one worker wherever it is once so many more turns are committed by all of them."""
-        await self.commit(self._commits() + commits)
+    async def kill_any(self, chance: Random) -> str:
+        """SIGKILL one worker wherever it is."""
+        victim = chance.choice(self.alive)
         victim.kill()
         return self._count(victim)
 
@@ -238,15 +253,14 @@ class Place:
         before = self._commits() - one.row.commits
         await until(lambda: self._commits() - one.row.commits > before, "another worker commits a turn")
 
-    async def catch(self, aim: Phase) -> Process:
+    async def catch(self, aim: Phase, *, among: Iterable[Process] | None = None) -> Process:
         """Hold whichever worker comes first to a point, there; the others go on."""
-        for process in self.alive:
+        candidates = self.alive if among is None else list(among)
+        for process in candidates:
             process.row.set_trap(aim)
-        await until(
-            lambda: any(process.row.caught_at is aim for process in self.alive), f"a worker comes to {aim.name}"
-        )
-        victim = next(process for process in self.alive if process.row.caught_at is aim)
-        for process in self.alive:
+        await until(lambda: any(one.row.caught_at is aim for one in candidates), f"a worker comes to {aim.name}")
+        victim = next(process for process in candidates if process.row.caught_at is aim)
+        for process in candidates:
             if process is not victim:
                 process.row.set_trap(None)
         return victim
@@ -268,14 +282,22 @@ class Place:
         for process in self.alive:
             assert await process.finish() == 0, self.logs()
 
-    async def verify(self, *, started: Iterable[str] = (), sent: Iterable[tuple[str, str]] = ()) -> Report:
-        """Hold the hub against every oracle. No worker and no client may be at work."""
+    async def verify(
+        self, *, started: Iterable[str] = (), sent: Iterable[tuple[str, str]] = (), stalled: Iterable[str] = ()
+    ) -> Report:
+        """Hold the hub against every oracle. No worker and no client may be at work.
+
+        Args:
+            started: Instance ids whose start returned.
+            sent: Instance id and event id of each event whose sending returned.
+            stalled: Instance ids that may be stalled for now.
+        """
         assert not self.alive
         effects = load.read_ledger(self._folder / "ledger")
         return await verify(
             self.client,
             Registry(load.DEFINITIONS),
-            expected=Expected(started=tuple(started), sent=tuple(sent), effects=effects),
+            expected=Expected(started=tuple(started), sent=tuple(sent), stalled=frozenset(stalled), effects=effects),
             is_exact=True,
             is_quiet=True,
             quiet_wait_seconds=1.5 * self.setting.lease_seconds,

@@ -103,6 +103,8 @@ def watch_outbox(hub: OpenHub, row: Row) -> None:
         return outcome
 
     async def watched_send(messages: Sequence[Envelope]) -> list[SendOutcome]:
+        if row.count(Phase.COMMIT):
+            row.pass_by(Phase.SENDING)
         outcomes = await send(messages)
         if row.count(Phase.COMMIT):
             row.pass_by(Phase.SENT)
