@@ -183,5 +183,5 @@ class SubOrchestrationError(OrchestrationError):
     """A sub-orchestration failed. Do: handle it in the parent, as any exception."""
 
 
-class NonRetryable(Exception):  # noqa: N818 - reads as a verdict where it is raised: `raise NonRetryable(...)`
+class NonRetryable(Exception):
     """Raised by activity code: whatever the retry policy says, do not try again."""

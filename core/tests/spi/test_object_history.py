@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from perdure_conformance import CommitterContract, Harness, HistoryStoreContract
 
 from perdure.memory import MemoryQueue
@@ -55,18 +54,5 @@ class TestHistory(HistoryStoreContract):
     harness = ObjectsHarness
 
 
-CHECKS_TOO_LATE = pytest.mark.xfail(
-    strict=True, reason="OutboxCommitter meets limits only after the append: Misuse, and yet something was done"
-)
-
-
 class TestCommitter(CommitterContract):
     harness = ObjectsHarness
-
-    @CHECKS_TOO_LATE
-    async def test_c3_a_step_with_a_child_over_a_limit_is_refused_as_a_whole(self, harness: Harness) -> None:
-        await super().test_c3_a_step_with_a_child_over_a_limit_is_refused_as_a_whole(harness)
-
-    @CHECKS_TOO_LATE
-    async def test_c3_a_step_with_a_message_over_a_limit_is_refused_as_a_whole(self, harness: Harness) -> None:
-        await super().test_c3_a_step_with_a_message_over_a_limit_is_refused_as_a_whole(harness)

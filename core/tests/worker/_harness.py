@@ -1,7 +1,8 @@
 """A world of clients and workers around one `memory:` hub, in one event loop and in virtual time.
 
-Nothing here waits for real time, except for activities in threads. A process is a hub connection of its own (`World.process`)
-with a worker on it; `Process.kill` takes its hub away in the middle of whatever it does, as SIGKILL would.
+Nothing here waits for real time, except for activities in threads. A process is a hub connection of its own
+(`World.process`) with a worker on it; `Process.kill` takes its hub away in the middle of whatever it does, as SIGKILL
+would.
 """
 
 from __future__ import annotations
@@ -11,27 +12,27 @@ import inspect
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from _faults import Life, MortalCommitter, MortalQueue, MortalStore, ProcessDied
+from _faults import Life, MortalCommitter, MortalQueue, MortalStore
 
-from perdure.authoring import Definition
 from perdure.client import Client
 from perdure.config import WorkerSettings, parse_location
 from perdure.hub import OpenHub
 from perdure.memory import MemoryCommitter, MemoryQueue, MemoryStore
 from perdure.spi import Clock, Environment, OutboxCommitter, Query
-from perdure.testing import ManualClock, SeededEntropy
+from perdure.testing import Expected, ManualClock, SeededEntropy, verify
 from perdure.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
+    from perdure.authoring import Definition, Registry
     from perdure.client import History, Run
     from perdure.records import TurnRecord
     from perdure.spi import Committer, HistoryStore, QueueName, Summary, WorkQueue
 
-__all__ = ["Process", "SkewedClock", "World", "decisions", "inputs", "turns"]
+__all__ = ["DAY", "Process", "SkewedClock", "Supervisor", "World", "decisions", "inputs", "turns"]
 
 T = TypeVar("T")
 
@@ -90,10 +91,35 @@ class Process:
         """Take the process away in the middle of whatever it does: from now on nothing it does has an effect."""
         self.life.die()
         if self.running is not None:
-            self.running.cancel()
-            await self.world.finish(asyncio.wait([self.running]))
-            if not self.running.cancelled():
-                self.running.exception()
+            self.running.add_done_callback(lambda task: task.cancelled() or task.exception())
+            for _ in range(3):  # once to drain, once to break off what drains, once for what came of that
+                self.running.cancel()
+                await asyncio.sleep(0)
+
+
+class Supervisor:
+    """Starts a worker again whenever its process has died, as an operating system does.
+
+    Attributes:
+        process: The one that lives now.
+        deaths: How many died before it.
+    """
+
+    def __init__(self, world: World, definitions: tuple[Definition, ...], settings: dict[str, Any]) -> None:
+        self._world = world
+        self._definitions = definitions
+        self._settings = settings
+        self.deaths = 0
+        self.process: Process
+
+    async def watch(self) -> None:
+        """Keep one alive for ever."""
+        while True:
+            self.process = await self._world.worker(*self._definitions, **self._settings)
+            while not self.process.life.is_over:
+                await self._world.clock.sleep(STEP_FIRST_SECONDS)
+            self.deaths += 1
+            await self.process.kill()
 
 
 @dataclass(eq=False)
@@ -106,9 +132,11 @@ class World:
     store_type: type[MemoryStore] = MemoryStore
     queue_type: type[MemoryQueue] = MemoryQueue
     waits_for_threads: bool = True
+    is_judged: bool = True
     processes: list[Process] = field(default_factory=list["Process"])
 
     def __post_init__(self) -> None:
+        self._background: list[asyncio.Task[None]] = []
         self.url = f"memory:world-{next(_names)}"
         self.entropy = SeededEntropy(self.seed)
 
@@ -117,7 +145,7 @@ class World:
         self.home = await self.process()
         self.client = self.home.client
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
@@ -164,16 +192,33 @@ class World:
         await process.work(*definitions, **settings)
         return process
 
+    async def supervise(self, *definitions: Definition, **settings: Any) -> Supervisor:
+        """Begin a worker that is started again whenever it dies."""
+        supervisor = Supervisor(self, definitions, settings)
+        self._background.append(asyncio.create_task(supervisor.watch()))
+        await asyncio.sleep(0)
+        return supervisor
+
     async def close(self) -> None:
-        """Stop every worker that still runs, and close every connection."""
+        """Stop every worker that still runs, judge what they left behind, and close every connection."""
+        for task in self._background:
+            task.cancel()
         try:
             for process in self.processes:
-                if process.running is not None and not process.running.done():
+                if process.running is not None and not process.running.done() and not process.life.is_over:
                     await process.stop(drain_seconds=0)
+            if self.is_judged:
+                await self.judge()
         finally:
             for process in self.processes:
                 process.life.revive()
                 await process.hub.aclose()
+
+    async def judge(self, registry: Registry | None = None) -> None:
+        """Hold every history against the oracles; with code, replay it as well."""
+        stalled = frozenset([each.key for each in await self.summaries() if each.stalled])
+        report = await verify(self.client, registry, expected=Expected(stalled=stalled))
+        assert report.ok, report
 
     # ---- waiting -------------------------------------------------------------------------------------------------
 

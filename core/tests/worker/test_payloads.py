@@ -240,6 +240,7 @@ async def test_a_turn_whose_record_can_never_fit_stalls_its_instance_and_says_wh
 
 async def test_a_missing_payload_puts_the_messages_aside_and_leaves_others_alone(world: World) -> None:
     """A damaged history is told to people, never overwritten, and does not take the worker down."""
+    world.is_judged = False
     run = await world.client.start(echoing(OVER_INLINE), id="damaged")
     _payloads(world)["damaged"].clear()
 

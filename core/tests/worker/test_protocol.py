@@ -55,7 +55,7 @@ async def _gated(world: World) -> tuple[Process, Gated]:
     return await world.process(wrap_queue=wrap), gates[0]
 
 
-# ---- R3: what a worker remembers may be old ----------------------------------------------------------------------------
+# ---- R3: what a worker remembers may be old --------------------------------------------------------------------------
 
 
 async def test_r3_a_worker_with_an_old_seat_reads_again_when_another_worker_went_on(world: World) -> None:
@@ -109,7 +109,7 @@ async def test_r3_an_outcome_that_an_old_seat_never_asked_for_is_not_dropped(wor
 
 
 async def test_r3_an_old_seat_does_not_swallow_the_message_that_a_newer_timer_relies_on(world: World) -> None:
-    """One message wakes all timers of an instance. Seen from an old seat it is spurious; dropped, nothing would wake."""
+    """One message wakes all timers of an instance. Seen from an old seat it is spurious: dropped, nothing wakes."""
 
     @orchestration
     async def renewing() -> float:
@@ -171,7 +171,7 @@ async def test_r3_an_old_seat_does_not_put_a_timer_off(world: World) -> None:
     assert 200 <= await world.result(run, within_seconds=2 * DAY) < 210
 
 
-# ---- R4: answers get lost ----------------------------------------------------------------------------------------------
+# ---- R4: answers get lost --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fate", ["before", "after"])
@@ -215,7 +215,7 @@ async def test_r4_a_commit_that_stays_uncertain_is_looked_up_and_not_done_twice(
     assert len(decisions(await world.history(run), events.TaskScheduled)) == 3
 
 
-# ---- R11: zombies ------------------------------------------------------------------------------------------------------
+# ---- R11: zombies ----------------------------------------------------------------------------------------------------
 
 
 class SlowPayloads(MortalStore):
@@ -285,9 +285,7 @@ async def test_r11_a_store_that_is_always_slow_holds_up_but_does_not_stop_an_ins
 
     async def nothing() -> None: ...
 
-    process = await world.process(
-        wrap_store=lambda store: SlowPayloads(store, [20.0] * 10_000, nothing, world.clock)
-    )
+    process = await world.process(wrap_store=lambda store: SlowPayloads(store, [20.0] * 10_000, nothing, world.clock))
     process.hub.inline_bytes_max = 1_000
     await process.work(large, plus_one_large, lease_seconds=30, replay_check="never")
     run = await world.client.start(large(5_000), id="o")
@@ -296,7 +294,7 @@ async def test_r11_a_store_that_is_always_slow_holds_up_but_does_not_stop_an_ins
     assert await world.result(run, within_seconds=600) == 3
 
 
-# ---- R14: clocks -------------------------------------------------------------------------------------------------------
+# ---- R14: clocks -----------------------------------------------------------------------------------------------------
 
 
 async def test_r14_the_orchestration_clock_does_not_go_back_when_a_workers_clock_does(world: World) -> None:
@@ -368,13 +366,12 @@ async def test_r14_a_worker_whose_clock_is_far_off_the_stores_runs_no_turns_and_
     assert await world.result(run) == 2
     assert process.worker is not None
     assert all(
-        record.turn is None or record.turn.worker != process.worker.id
-        for record in (await world.history(run)).records
+        record.turn is None or record.turn.worker != process.worker.id for record in (await world.history(run)).records
     )
     assert world.dead() == []
 
 
-# ---- R17: local completion ---------------------------------------------------------------------------------------------
+# ---- R17: local completion -------------------------------------------------------------------------------------------
 
 
 async def test_r17_an_outcome_is_fed_to_the_next_turn_without_a_message(world: World) -> None:
@@ -446,9 +443,7 @@ async def test_r17_an_outcome_whose_commit_conflicts_twice_is_sent_as_a_message(
         state = (await hub.load(Key("o"))).state
         assert state is not None
         event = events.EventRaised("go", msgspec.msgpack.encode(7), hub.new_id())
-        plan = plan_turn(
-            state, turn=None, turn_id=hub.new_id(), inputs=(event,), decisions=(), inline_bytes_max=1_000
-        )
+        plan = plan_turn(state, turn=None, turn_id=hub.new_id(), inputs=(event,), decisions=(), inline_bytes_max=1_000)
         await hub.commit(plan.step, give_up_seconds=1)
 
     committers: list[Overtaken] = []
@@ -469,7 +464,7 @@ async def test_r17_an_outcome_whose_commit_conflicts_twice_is_sent_as_a_message(
     assert len(sent) == messages_sent
 
 
-# ---- odds and ends -----------------------------------------------------------------------------------------------------
+# ---- odds and ends ---------------------------------------------------------------------------------------------------
 
 
 async def test_messages_of_one_instance_are_one_turn(world: World) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from _harness import DAY, World, inputs, turns
+from _harness import DAY, World, turns
 
-from perdure import events
 from perdure.authoring import Event, now, orchestration
 from perdure.errors import Closed, Misuse, NotFound
 from perdure.memory import MemoryQueue
-from perdure.spi import QueueCapabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from perdure.spi import QueueCapabilities
 
 number: Event[int] = Event("number")
 text: Event[str] = Event("text")
-
 
 
 @orchestration
@@ -48,7 +50,7 @@ class ShortDelays(MemoryQueue):
     }
 
 
-# ---- time --------------------------------------------------------------------------------------------------------------
+# ---- time ------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_timer_of_three_weeks_fires_though_no_worker_lived_meanwhile(world: World) -> None:
@@ -161,7 +163,7 @@ async def test_a_start_time_without_a_time_zone_is_refused(world: World) -> None
         await world.client.start(sleeping(0), start_at=datetime(2030, 1, 1))  # noqa: DTZ001 - that is the point
 
 
-# ---- events ------------------------------------------------------------------------------------------------------------
+# ---- events ----------------------------------------------------------------------------------------------------------
 
 
 async def test_events_sent_before_the_wait_are_read_in_the_order_of_arrival(world: World) -> None:

@@ -35,7 +35,7 @@ async def another() -> None: ...
 
 
 @pytest.mark.parametrize("atomic", [True, False])
-async def test_an_unknown_activity_is_passed_on_for_hours_without_burning_a_delivery(atomic: bool) -> None:
+async def test_an_unknown_activity_is_passed_on_for_hours_without_burning_a_delivery(atomic: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """A deploy of the activities that comes a day late must find every task as fresh as when it was sent."""
     async with World(atomic=atomic) as world:
         await world.worker(asking, another)
@@ -92,7 +92,7 @@ async def test_events_that_arrive_meanwhile_are_recorded_and_completed(world: Wo
         await world.settle()
 
     assert list(world.in_queue("turns:default")) != []
-    assert all(".". join(name.split("/")[2:])[0] == "w" for name in world.in_queue("turns:default"))
+    assert all(".".join(name.split("/")[2:])[0] == "w" for name in world.in_queue("turns:default"))
 
     await world.worker(summing)
     assert await world.result(run) == [1, 2, 3]

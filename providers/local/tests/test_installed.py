@@ -6,7 +6,7 @@ from importlib.metadata import entry_points, requires
 
 
 def test_the_local_provider_is_found_as_a_plugin() -> None:
-    (found,) = entry_points(group="perdure", name="local")
+    (found,) = entry_points(group="perdure", name="sqlite")
 
     assert found.load().__name__ == "perdure_local"
 

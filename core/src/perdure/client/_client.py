@@ -85,9 +85,7 @@ class Client:
             return await self._existing(key, call, if_exists)
         return Run(self._hub, key, incarnation, call.definition)
 
-    def _started(
-        self, call: OrchestrationCall[Any], tags: dict[str, str], start_at: float
-    ) -> events.ExecutionStarted:
+    def _started(self, call: OrchestrationCall[Any], tags: dict[str, str], start_at: float) -> events.ExecutionStarted:
         definition = call.definition
         return events.ExecutionStarted(
             name=definition.name,
@@ -100,9 +98,7 @@ class Client:
             scheduled_start=start_at,
         )
 
-    async def _creation(
-        self, key: Key, incarnation: str, started: events.ExecutionStarted, data: bytes
-    ) -> Append:
+    async def _creation(self, key: Key, incarnation: str, started: events.ExecutionStarted, data: bytes) -> Append:
         payload: events.Payload = data
         if len(data) > self._hub.inline_bytes_max:
             copy = out_of_line(key, input_name(incarnation), data)

@@ -9,7 +9,7 @@ import msgspec
 
 from perdure import codec, events
 from perdure.client._send import send_event
-from perdure.errors import Failure, NotFound, OrchestrationError, Unavailable
+from perdure.errors import Corrupt, Failure, NotFound, OrchestrationError, Unavailable
 from perdure.records import CLOSED
 from perdure.spi import Head, NotModified
 
@@ -39,9 +39,7 @@ class Run(Generic[R]):
         id: Instance id.
     """
 
-    def __init__(
-        self, hub: OpenHub, key: Key, incarnation: str, definition: Orchestration[..., R] | None
-    ) -> None:
+    def __init__(self, hub: OpenHub, key: Key, incarnation: str, definition: Orchestration[..., R] | None) -> None:
         self.id: str = key
         self._hub = hub
         self._key = key
@@ -72,6 +70,7 @@ class Run(Generic[R]):
             OrchestrationError: It failed or was canceled; `failure` tells how.
             TimeoutError: It has not ended in time.
             NotFound: It was purged or replaced.
+            Corrupt: What is stored does not say how it ended: tell a person.
             Unavailable: The hub has been away for a minute; waiting again is safe.
         """
         head = await self._ended(timeout_seconds)
@@ -85,7 +84,7 @@ class Run(Generic[R]):
             case events.ExecutionCanceled(reason):
                 raise self._error(head.summary, Failure("perdure.Canceled", reason, retryable=False))
             case _:
-                raise AssertionError(outcome)  # noqa: DOC501 - a closed history ends with its outcome (S6)
+                raise Corrupt(f"{self.id}: it is {head.summary.status}, but its last record does not say how it ended.")
 
     async def _ended(self, timeout_seconds: float | None) -> Head:
         clock = self._hub.clock

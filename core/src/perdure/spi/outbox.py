@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perdure.errors import Unavailable, Unknown
+from perdure.errors import Misuse, Unavailable, Unknown
 from perdure.spi.commit import Committer, CommitterCapabilities, Done, Step
 from perdure.spi.history import Committed, Conflict
+from perdure.spi.queue import queue_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ class OutboxCommitter(Committer):
         self._clock = clock
 
     async def commit(self, step: Step) -> Done | Conflict:
+        self._check_limits(step)
         version = 0
         if step.append is not None:
             outcome = await self._append(step.append)
@@ -50,6 +52,23 @@ class OutboxCommitter(Committer):
         # Crash here: everything is sent, the input comes again, is a duplicate, and the outbox goes out twice.
         completed = await self._queue.complete(step.complete) if step.complete else []
         return Done(version=version, created=tuple(created), completed=tuple(completed))
+
+    def _check_limits(self, step: Step) -> None:
+        """Refuse a Step as a whole: once its record is there, its messages have to go out."""
+        record_bytes_max = self._store.capabilities.record_bytes_max
+        for append in (step.append, *(create.append for create in step.create)):
+            if append is not None and len(append.record) > record_bytes_max:
+                raise Misuse(
+                    f"{append.key}: the record has {len(append.record):,} bytes, the store takes record_bytes_max = "
+                    f"{record_bytes_max:,}. Put payloads out of line."
+                )
+        for message in (*step.send, *(m for create in step.create for m in (create.then, create.otherwise))):
+            limits = self._queue.capabilities.get(queue_class(message.queue))
+            if limits is not None and len(message.body) > limits.body_bytes_max:
+                raise Misuse(
+                    f"{message.message_id}: the body has {len(message.body):,} bytes, {message.queue} takes "
+                    f"body_bytes_max = {limits.body_bytes_max:,}. Put its payload out of line."
+                )
 
     async def _append(self, append: Append) -> Committed | Conflict:
         """Repeat the identical bytes until the answer is definite (R4): other bytes could fork the history."""

@@ -200,12 +200,14 @@ class CarryOut:
     ) -> None:
         """Judge what is in `arrivals`, handle as much as one record takes, and take out what is settled."""
         state = seat.state if seat is not None else None
-        judged = self._judge(state, arrivals, authoritative=authoritative)
+        now = self._hub.clock.now()
+        judged = self._judge(state, arrivals, now, authoritative=authoritative)
         await self._settle(state, judged)
         arrivals[:] = judged[Verdict.RUN]
         if not arrivals:
             return
         assert seat is not None
+        seat.judged_at = now
         batch = first_batch(arrivals, self._hub.store.capabilities)
         if failed is not None:
             await self._run(seat, batch, began, failed)
@@ -218,10 +220,9 @@ class CarryOut:
         del arrivals[: len(batch)]
 
     def _judge(
-        self, state: InstanceState | None, arrivals: list[Arrival], *, authoritative: bool
+        self, state: InstanceState | None, arrivals: list[Arrival], now: float, *, authoritative: bool
     ) -> dict[Verdict, list[Arrival]]:
         judged: dict[Verdict, list[Arrival]] = {verdict: [] for verdict in Verdict}
-        now = self._hub.clock.now()
         for arrival in arrivals:
             verdict = classify(state, arrival.message, now=now, authoritative=authoritative)
             if verdict is Verdict.RELOAD:
@@ -252,7 +253,9 @@ class CarryOut:
     ) -> None:
         """Run one turn and commit it; with `failed`, record only that it cannot run."""
         state = seat.state
-        now = max(state.now, self._hub.clock.now())  # R14
+        # R14. Not before it was judged that timers are due: if the clock was set back since, their message would be
+        # completed by a turn in which they do not fire.
+        now = max(state.now, seat.judged_at, self._hub.clock.now())
         turn = events.TurnStarted(now, self._identity.worker, self._identity.code_version, sys.version_info.minor)
         inputs = await self._inputs(state, arrivals, now)
         attempt = _wake_attempt(arrivals)

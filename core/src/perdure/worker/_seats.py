@@ -32,14 +32,16 @@ class Seat:
     Attributes:
         state: At the version of the last record this worker knows.
         execution: Code that stands where `state` says; None: replay `records` first.
+        judged_at: Wall time by which the messages of its turn were judged.
         records: Of a history that was just read; empty once they are replayed.
     """
 
-    __slots__ = ("execution", "records", "state")
+    __slots__ = ("execution", "judged_at", "records", "state")
 
     def __init__(self, state: InstanceState, records: tuple[TurnRecord, ...]) -> None:
         self.state = state
         self.execution: Execution | None = None
+        self.judged_at = 0.0
         self.records: tuple[TurnRecord, ...] = records
 
 
