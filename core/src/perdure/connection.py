@@ -14,7 +14,7 @@ from perdure.hub import open_hub
 from perdure.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from perdure.authoring import Definition
     from perdure.config import Settings, WorkerSettings
@@ -34,7 +34,7 @@ class Hub(Client):
         self._settings = settings
 
     @asynccontextmanager
-    async def worker(self, *definitions: Definition, settings: WorkerSettings | None = None) -> AsyncIterator[Worker]:
+    async def worker(self, *definitions: Definition, settings: WorkerSettings | None = None) -> AsyncGenerator[Worker]:
         """Run a worker beside the body of `async with`; leaving it drains the worker.
 
         If the worker fails in the background, the body is cancelled and the worker's error is raised. What the body
@@ -54,7 +54,9 @@ class Hub(Client):
                 await _stop_after(worker, running, problem)
                 raise
             if not isinstance(problem, asyncio.CancelledError):
-                running.exception().__context__ = problem  # type: ignore[union-attr] # it failed: that is why
+                failure = running.exception()
+                assert failure is not None  # that is why the body is over
+                failure.__context__ = problem
         else:
             if not await body.is_over_by_worker():
                 await _stop(worker, running)
@@ -121,7 +123,7 @@ async def connect(
     queue: str | None = None,
     settings: Settings | None = None,
     environment: Environment | None = None,
-) -> AsyncIterator[Hub]:
+) -> AsyncGenerator[Hub]:
     """Open a hub for the body of `async with`.
 
     Args:

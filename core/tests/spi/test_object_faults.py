@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,11 @@ from perdure.spi import (
     HistoryStore,
     MemoryObjects,
     Missing,
+    Misuse,
     ObjectHistoryStore,
     PreconditionFailed,
     Purged,
+    Query,
     SystemClock,
     Tombstone,
     Unavailable,
@@ -177,6 +180,88 @@ async def test_h4_a_create_of_any_earlier_incarnation_finds_its_tombstone() -> N
 
     assert await store.append(creation(ORDER, "first", expected=second)) == Committed(1)
     assert isinstance(await store.read(ORDER), Tombstone)
+
+
+async def test_h4_a_create_of_an_earlier_incarnation_does_not_run_over_one_that_has_ended() -> None:
+    """The head is live, as the late create expects it, and remembers that this life was lived already (S7)."""
+    store = open_store(MemoryObjects({}))
+    closed = await begin(store, records=2, status="Completed")
+    await store.append(creation(ORDER, "second", turn_id="again", expected=closed, status="Completed"))
+
+    assert await store.append(creation(ORDER, "first", turn_id="late", expected=closed + 1)) == Committed(1)
+    assert (await read_head(store, ORDER)).summary.incarnation == "second"
+
+
+class ThrottledDeletes(MemoryObjects):
+    """A service that refuses some deletes."""
+
+    refusals_left = 0
+
+    async def delete(self, names: Sequence[str]) -> None:
+        if self.refusals_left:
+            self.refusals_left -= 1
+            raise Unavailable("throttled")
+        await super().delete(names)
+
+
+async def test_a_purge_refused_after_its_tombstone_is_unknown() -> None:
+    """`Unavailable` would say that nothing happened, and the history is gone."""
+    service = ThrottledDeletes({})
+    store = open_store(service)
+    version = await begin(store)
+    service.refusals_left = 1000
+
+    with pytest.raises(Unknown):
+        await store.purge(ORDER, version)
+    with pytest.raises(Unknown):
+        await store.purge(ORDER, version)
+
+    service.refusals_left = 1
+    assert await store.purge(ORDER, version) == Purged(version + 1)
+
+
+class NeverAsExpected(MemoryObjects):
+    """A service that breaks its promise: no condition ever holds."""
+
+    puts = 0
+
+    async def put(
+        self, name: str, data: bytes, *, if_absent: bool = False, if_match: Etag | None = None
+    ) -> Etag | PreconditionFailed:
+        del name, data, if_absent, if_match
+        self.puts += 1
+        assert self.puts < 100, "a loop without end"
+        return PreconditionFailed()
+
+
+async def test_a_condition_that_never_holds_ends_in_unknown() -> None:
+    stored: dict[str, bytes] = {}
+    await begin(open_store(MemoryObjects(stored)))
+
+    with pytest.raises(Unknown, match="promises"):
+        await open_store(NeverAsExpected(stored)).append(addition(ORDER, 1))
+    with pytest.raises(Unknown, match="promises"):
+        await open_store(NeverAsExpected(stored)).purge(ORDER, 1)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+async def test_a_time_that_json_cannot_hold_is_refused_before_it_is_written(value: float) -> None:
+    """Written, it would make the head unreadable, and with it every scan."""
+    store = open_store(MemoryObjects({}))
+
+    with pytest.raises(Misuse, match="infinite"):
+        await store.append(creation(ORDER, next_due=value))
+
+    assert [summary async for summary in store.scan(Query())] == []
+
+
+async def test_a_lone_surrogate_is_refused_before_it_is_written() -> None:
+    stored: dict[str, bytes] = {}
+
+    with pytest.raises(Misuse, match="surrogate"):
+        await open_store(MemoryObjects(stored)).append(creation(ORDER, custom_status="\ud800"))
+
+    assert stored == {}
 
 
 async def test_h4_my_turn_is_found_after_the_instance_was_replaced() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from perdure.hub import OpenHub
     from perdure.replay import Call
+    from perdure.spi import Envelope
 
 __all__ = ["Client"]
 
@@ -30,6 +31,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 GIVE_UP_SECONDS = 60.0
+GUARD_SECONDS = 2 * GIVE_UP_SECONDS
+"""When the guard looks: after the last attempt to record what it guards."""
 TAGS_MAX = 64
 STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Canceled", "Terminated")
 
@@ -68,7 +71,7 @@ class Client:
             Misuse: The input does not fit the annotations, or an option is wrong. Nothing was changed.
             Unavailable: No answer; calling again with the same id and `if_exists="return"` is safe.
         """
-        if isinstance(call, Coroutine):
+        if isinstance(call, Coroutine):  # pyright: ignore[reportUnnecessaryIsInstance] - callers need not be typed
             call.close()  # first: whatever is refused below, it counts as used and warns of nothing
         if not isinstance(call, OrchestrationCall):
             raise Misuse(f"start() takes a called orchestration, as in hub.start(invoicing(order)), not {call!r}.")
@@ -80,10 +83,21 @@ class Client:
         data = call.encode_input()
         append = await self._creation(key, incarnation, started, data)
         hint = wake(key, incarnation, append.version, started.queue, not_before=started.scheduled_start)
+        await self._guard(hint)
         done = await self._hub.commit(Step(append=append, send=(hint,)), give_up_seconds=GIVE_UP_SECONDS)
         if isinstance(done, Conflict):
             return await self._existing(key, call, if_exists)
         return Run(self._hub, key, incarnation, call.definition)
+
+    async def _guard(self, hint: Envelope) -> None:
+        """Have somebody look in any case, where record and hint are not one transaction (R8b).
+
+        Crash between the record and its hint: the guard finds an instance that nobody woke, and wakes it.
+        """
+        if not self._hub.committer.capabilities.atomic:
+            later = max(hint.not_before, self._hub.clock.now() + GUARD_SECONDS)
+            guard = msgspec.structs.replace(hint, not_before=later)
+            await self._hub.commit(Step(send=(guard,)), give_up_seconds=GIVE_UP_SECONDS)
 
     def _started(self, call: OrchestrationCall[Any], tags: dict[str, str], start_at: float) -> events.ExecutionStarted:
         definition = call.definition
@@ -237,6 +251,6 @@ def _checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
         raise Misuse(f"An instance has at most {TAGS_MAX} tags, not {len(checked)}.")
     for tag, value in checked.items():
         check_name(tag, what="tag")
-        if not isinstance(value, str):
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers need not be typed
             raise Misuse(f"Tag {tag!r} has the value {value!r}: tags are text.")
     return checked

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from random import Random  # noqa: TID251 - the class alone, for seeded generators: perdure.rng() promises one
+from random import Random
 
 __all__ = ["Random", "child_seed", "derive_bytes", "fraction", "generator", "hash_salt"]
 

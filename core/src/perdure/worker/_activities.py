@@ -25,7 +25,7 @@ from perdure.worker._attempts import Attempts, Ended
 from perdure.worker._turns import Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterable
 
     from perdure.authoring import Registry
     from perdure.config import WorkerSettings
@@ -111,7 +111,7 @@ class Activities:
         return max(0, min(most - running, 2 * most - running - unrecorded))
 
     @contextmanager
-    def reserve(self, record: TurnRecord) -> Iterator[frozenset[str]]:
+    def reserve(self, record: TurnRecord) -> Generator[frozenset[str]]:
         """Keep room, while a turn is committed, for those of its activities that this worker would begin at once.
 
         Yields:

@@ -261,8 +261,7 @@ class CarryOut:
         attempt = _wake_attempt(arrivals)
         decisions: Decisions = (failed,) if failed is not None else await self._decide(seat, turn, inputs)
         if not inputs and _fails_as_before(state, decisions):
-            send = () if attempt is None else (retry_wake(state, attempt + 1, now),)
-            await self._commit(Step(send=send), arrivals)
+            await self._commit(self._try_again(state, arrivals, attempt, now), arrivals)
             return
         plan = plan_turn(
             state,
@@ -279,6 +278,14 @@ class CarryOut:
             if failed is not None:
                 raise
             raise _Unrecordable(problem) from problem
+
+    @staticmethod
+    def _try_again(state: InstanceState, arrivals: Iterable[Arrival], attempt: int | None, now: float) -> Step:
+        """Plan the next try of an instance that stalled again for the same reason: exactly one is under way."""
+        if attempt is not None:
+            return Step(send=(retry_wake(state, attempt + 1, now),))
+        # Who had this message before may have died between the record of the stall and its first try (R5).
+        return plan_resend(state) if any(arrival.delivery.delivery_count > 1 for arrival in arrivals) else Step()
 
     def _inline_bytes_max(self, inputs: Iterable[events.INPUTS], decisions: Iterable[events.DECISIONS]) -> int:
         record_bytes_max = self._hub.store.capabilities.record_bytes_max

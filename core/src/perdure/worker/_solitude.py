@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from perdure.spi import Clock
 
@@ -31,7 +31,7 @@ class Solitude:
         self.is_wanted = False
 
     @asynccontextmanager
-    async def in_company(self) -> AsyncIterator[None]:
+    async def in_company(self) -> AsyncGenerator[None]:
         """Be at work; wait first while somebody is alone."""
         while self.is_wanted:
             await self._is_company_welcome.wait()
@@ -44,7 +44,7 @@ class Solitude:
                 self._is_empty.set()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[bool]:
+    async def alone(self) -> AsyncGenerator[bool]:
         """From being in company, wait until all others have ended their work, and keep new ones out.
 
         Yields:

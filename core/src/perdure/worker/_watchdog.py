@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from perdure.replay import TurnOverrun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from perdure.replay import Execution
 
@@ -37,7 +37,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, execution: Execution) -> Iterator[None]:
+    def watch(self, execution: Execution) -> Generator[None]:
         """Bound what runs inside to the limit of wall time."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._look, name="perdure-watchdog", daemon=True)

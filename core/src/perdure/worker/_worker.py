@@ -263,5 +263,9 @@ class Worker:
 def _leaves(failures: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     leaves: list[BaseException] = []
     for each in failures.exceptions:
-        leaves.extend(_leaves(each) if isinstance(each, BaseExceptionGroup) else [each])
+        if isinstance(each, BaseExceptionGroup):
+            group: BaseExceptionGroup[BaseException] = each  # pyright: ignore[reportUnknownVariableType]
+            leaves.extend(_leaves(group))
+        else:
+            leaves.append(each)
     return leaves

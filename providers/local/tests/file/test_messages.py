@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
 ENVIRONMENT = Environment(SystemClock(), SystemEntropy())
 
 
-async def open_queue(path: Path) -> FileQueue:
-    queue = FileQueue(Location(f"file:{path}", "file", str(path), {}), ENVIRONMENT)
+class ShiftedClock(SystemClock):
+    """Somebody sets the wall clock."""
+
+    shift_seconds = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.shift_seconds
+
+
+async def open_queue(path: Path, environment: Environment = ENVIRONMENT) -> FileQueue:
+    queue = FileQueue(Location(f"file:{path}", "file", str(path), {}), environment)
     await queue.open()
     return queue
 
@@ -68,6 +78,67 @@ async def test_what_people_put_into_the_folders_is_left_alone(tmp_path: Path) ->
 
     assert ids_of(await look(queue)) == ["m-1"]
     assert note.read_text() == "Do not touch."
+    await queue.aclose()
+
+
+async def test_a_clock_set_back_hides_no_message_that_was_given_no_delay(tmp_path: Path) -> None:
+    """Sent, given back, redriven: the time is only the place among the others (R14, Q10)."""
+    clock = ShiftedClock()
+    queue = await open_queue(tmp_path, Environment(clock, SystemEntropy()))
+    await queue.send([message(TASKS)])
+    clock.shift_seconds -= 3600
+    found = await look(queue)
+    assert ids_of(found) == ["m-1"]
+
+    await queue.abandon(found)
+    clock.shift_seconds -= 3600
+    found = await look(queue)
+    assert ids_of(found) == ["m-1"]
+
+    await queue.dead_letter(found, "bad")
+    assert await queue.redrive(await queue.peek_dead_letters(TASKS, limit=10)) == [True]
+    clock.shift_seconds -= 3600
+    assert ids_of(await look(queue)) == ["m-1"]
+    await queue.aclose()
+
+
+async def test_a_message_with_a_delay_waits_for_its_time_and_hides_none_behind_it(tmp_path: Path) -> None:
+    clock = ShiftedClock()
+    queue = await open_queue(tmp_path, Environment(clock, SystemEntropy()))
+    await queue.send([message(TASKS, "m-1", not_before=clock.now() + 600)])
+    clock.shift_seconds = 3600
+    await queue.send([message(TASKS, "m-2")])
+    clock.shift_seconds = 0
+
+    assert ids_of(await look(queue)) == ["m-2"]
+    clock.shift_seconds = 601
+    assert ids_of(await look(queue)) == ["m-1"]
+    await queue.aclose()
+
+
+async def test_a_dead_letter_whose_reason_was_lost_is_listed(tmp_path: Path) -> None:
+    queue = await open_queue(tmp_path)
+    await queue.send([message(TASKS)])
+    await queue.dead_letter(await look(queue), "bad")
+    for path in (tmp_path / "queues" / "tasks_3amail" / "reasons").iterdir():
+        path.unlink()
+
+    (letter,) = await queue.peek_dead_letters(TASKS, limit=10)
+
+    assert (letter.envelope.message_id, letter.reason) == ("m-1", "Why it was put aside is not known any more.")
+    await queue.aclose()
+
+
+@pytest.mark.parametrize("not_before", [math.inf, -math.inf, math.nan])
+async def test_a_message_that_could_not_be_read_again_is_not_sent(tmp_path: Path, not_before: float) -> None:
+    queue = await open_queue(tmp_path)
+
+    with pytest.raises(Misuse, match="not_before"):
+        await queue.send([message(TASKS, not_before=not_before)])
+    with pytest.raises(Misuse, match="surrogate"):
+        await queue.send([message(TASKS, "\ud800", group="g")])
+
+    assert await look(queue) == []
     await queue.aclose()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -207,3 +208,28 @@ async def test_a_closed_client_is_unavailable(tmp_path: Path) -> None:
 
     with pytest.raises(Unavailable, match="open"):
         await objects.get(NAME)
+
+
+async def test_h8_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that lacks names looks like a hub that lacks instances."""
+    client = FileObjects(str(tmp_path / "hub"), SystemEntropy())
+    await client.open()
+    await put(client, b"1", "h/aa/x/head")
+    await put(client, b"2", "h/bb/y/head")
+    scandir = os.scandir
+
+    def break_one(path: str) -> object:
+        if str(path).endswith("/bb"):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", break_one)
+    with pytest.raises(Unavailable):
+        await listed(client, "h/")
+    monkeypatch.undo()
+
+    assert await listed(client, "h/aa/x/head/") == []
+    assert await listed(client, "h/cc/") == []
+    await client.aclose()

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from perdure.errors import Corrupt, TooNew
+from perdure.errors import Corrupt, Misuse, TooNew
 
 __all__ = ["FORMAT", "pack", "unpack"]
 
@@ -33,8 +33,14 @@ def pack(kind: str, info: object, parts: tuple[bytes, ...] = ()) -> bytes:
         kind: `head`, `chunk`, `payload` or `index`.
         info: What goes into the line of JSON.
         parts: Bytes, each of which a line end follows; their lengths are in `info`.
+
+    Raises:
+        Misuse: A text in `info` holds a lone surrogate.
     """
-    lines = [msgspec.json.encode(info), b"\n"]
+    try:
+        lines = [msgspec.json.encode(info), b"\n"]
+    except UnicodeEncodeError as error:
+        raise Misuse(f"A text of this {kind} holds a lone surrogate ({error}): remove it.") from error
     for part in parts:
         lines += (part, b"\n")
     body = b"".join(lines)

@@ -154,7 +154,7 @@ def judge(head: Head | None, append: Append) -> Committed | Conflict | Verdict:
     """Decide about an append by the head that was read (H2, H4, H6)."""
     if head is None:
         return Verdict.WRITE if append.create and append.expected == 0 else Conflict(0)
-    if append.create and (life := _find_life(head, append.summary.incarnation)) is not None:
+    if append.create and (life := _find_life(head, append)) is not None:
         return Committed(life.first)
     is_live = head.summary is not None
     if append.expected == head.version and (append.create or is_live):
@@ -164,10 +164,15 @@ def judge(head: Head | None, append: Append) -> Committed | Conflict | Verdict:
     return _look_back(head, append)
 
 
-def _find_life(head: Head, incarnation: str) -> Life | None:
-    """A tombstone knows every incarnation before it: a create whose answer was lost must not run a second time (S7)."""
-    known = head.lives[-1:] if head.summary is not None else head.lives
-    return next((life for life in known if life.incarnation == incarnation), None)
+def _find_life(head: Head, append: Append) -> Life | None:
+    """Find the life that a create began already: one whose answer was lost must not run a second time (S7).
+
+    Where the create would be written, on a tombstone or over what has ended, that may be any life before. Elsewhere
+    another life than the present one is a conflict.
+    """
+    is_in_place = head.summary is None or append.expected == head.version
+    known = head.lives if is_in_place else head.lives[-1:]
+    return next((life for life in known if life.incarnation == append.summary.incarnation), None)
 
 
 def _look_back(head: Head, append: Append) -> Committed | Conflict | Verdict:

@@ -14,6 +14,7 @@ What is remembered of heads is only used to save the GET before a PUT. Every ref
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,9 @@ __all__ = ["ObjectHistoryStore"]
 
 _MIB = 2**20
 _ATTEMPTS = 4
+_ROUNDS_MAX = 10
+"""Looks at the head in one call. After a refused condition the next look decides, so a service that keeps its promises
+needs one for each lost answer and two more."""
 _RETRY_FIRST_SECONDS = 0.05
 _LOOK_FIRST_SECONDS, _LOOK_LAST_SECONDS = 0.05, 2.0
 _PARALLEL_READS = 16
@@ -179,7 +183,7 @@ class ObjectHistoryStore(HistoryStore):
         seen = remembered if remembered.head is not None or append.expected == 0 else None
         attempts = _Attempts(f"{append.key!r}: version {append.version}")
         is_fresh = False
-        while True:
+        for _ in range(_ROUNDS_MAX):
             try:
                 if seen is None:
                     seen, is_fresh = await self._load(append.key), True
@@ -196,6 +200,7 @@ class ObjectHistoryStore(HistoryStore):
                 attempts.note(error)
                 await self._clock.sleep(_RETRY_FIRST_SECONDS * 2**attempts.lost)
             seen = None
+        raise attempts.never_held()
 
     async def _write(self, seen: Seen, append: Append) -> Committed | None:
         """Write the head with one more record; None if it is not the one that was seen."""
@@ -245,6 +250,9 @@ class ObjectHistoryStore(HistoryStore):
             raise Misuse(f"{append.key!r}: version {append.version} is not above the expected one, {append.expected}.")
         if append.summary.key != append.key:
             raise Misuse(f"{append.key!r}: the summary is of another instance, {append.summary.key!r}.")
+        if not all(map(math.isfinite, (append.summary.created_at, append.summary.updated_at, append.summary.next_due))):
+            # JSON has no such numbers: written, they would make the head unreadable.
+            raise Misuse(f"{append.key!r}: a time in the summary is infinite or no number: 0 stands for none.")
         if not append.create and append.expected == 0:
             raise Misuse(f"{append.key!r}: only a create can expect that there is nothing: set create=True, or read.")
 
@@ -252,13 +260,17 @@ class ObjectHistoryStore(HistoryStore):
         """As `HistoryStore.purge`: the tombstone first, under the same condition as any write; then the rest (R9)."""
         attempts = _Attempts(f"{key!r}: the purge of version {expected}")
         write_id = self._entropy.random_bytes(8).hex()
-        while True:
+        payloads: list[StoredPayload] = []
+        for _ in range(_ROUNDS_MAX):
             try:
                 seen = await self._load(key)
                 head = seen.head
                 if head is None:
                     return Missing()
                 if head.summary is None and head.purged == expected:
+                    attempts.is_visible = True
+                    if head.write_id == write_id:
+                        await self._payloads.delete(payloads)
                     await self._clear(head)
                     return Purged(head.version)
                 if head.summary is None or head.version != expected:
@@ -267,6 +279,7 @@ class ObjectHistoryStore(HistoryStore):
                 payloads = await self._payloads.find(PayloadScope(key))
                 tombstone = bury(head, write_id)
                 if await self._replace(key, seen, tombstone):
+                    attempts.is_visible = True
                     # Crash here: the rest stays until the purge is repeated.
                     await self._payloads.delete(payloads)
                     await self._clear(tombstone)
@@ -274,6 +287,7 @@ class ObjectHistoryStore(HistoryStore):
             except (Unavailable, Unknown) as error:
                 attempts.note(error)
                 await self._clock.sleep(_RETRY_FIRST_SECONDS * 2**attempts.lost)
+        raise attempts.never_held()
 
     async def _clear(self, tombstone: Head) -> None:
         """Delete what belongs to the dead incarnations and to nobody else (R16: payload names begin with them)."""
@@ -361,16 +375,24 @@ class ObjectHistoryStore(HistoryStore):
 
 
 class _Attempts:
-    """Counts lost answers: after the first one no error may say that nothing happened."""
+    """Counts lost answers: after the first one, or once a change is visible, no error may say that nothing happened."""
 
     def __init__(self, what: str) -> None:
         self.lost = 0
+        self.is_visible = False
         self._what = what
 
     def note(self, error: Unavailable | Unknown) -> None:
         """Count an error, and raise it if the caller must decide now."""
-        if isinstance(error, Unavailable) and not self.lost:
+        if isinstance(error, Unavailable) and not self.lost and not self.is_visible:
             raise error
         self.lost += 1
         if self.lost == _ATTEMPTS:
             raise Unknown(f"{self._what} may have been written: repeat the identical call. ({error})") from error
+
+    def never_held(self) -> Unknown:
+        """Explain a condition that was refused each time though the head is as expected."""
+        return Unknown(
+            f"{self._what} was refused {_ROUNDS_MAX} times though the head is as expected: repeat the identical call; "
+            "if it stays so, the service breaks the promises of ConditionalObjects."
+        )

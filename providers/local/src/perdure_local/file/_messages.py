@@ -1,10 +1,13 @@
 """The files of one queue. Every call here waits for the disk: it is made on a thread.
 
     queues/{name}/lock
-    queues/{name}/waiting/{due}.{id}.{count}            in the order in which they are due
+    queues/{name}/waiting/{due}.{id}.{count}            not before that time
+    queues/{name}/waiting/{since}.{id}.{count}.now      at any time; the time is only its place among the others
     queues/{name}/leased/{end}.{id}.{count}.{boot}      in the order in which their leases end
     queues/{name}/dead/{since}.{id}.{count}             put aside; why: reasons/{id}
     queues/{name}/damaged/…                             what could not be read; nothing looks there but people
+
+Whether a message without a delay is received never depends on the wall clock, which may be set back (R14).
 
 Times are microseconds: due and since by the wall clock, the end of a lease by the machine's monotonic clock, which is
 the same for all its processes and starts anew with each boot. `count` is the number of deliveries. A file is written
@@ -35,6 +38,8 @@ _MICRO = 1_000_000
 _FOLDERS = ("waiting", "leased", "dead", "reasons", "damaged", "new")
 _FAR = 10**19
 _DIGITS = 20
+_NOW = "now"
+_NO_REASON = "Why it was put aside is not known any more."
 
 
 class Moment(NamedTuple):
@@ -64,18 +69,18 @@ class _Info(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _File(NamedTuple):
-    """A message's file, by its name."""
+    """A message's file, by its name. Its mark: leased, which start of the machine; waiting, `now` or nothing."""
 
     folder: Path
     time: int
     id: str
     deliveries: int
-    boot: str = ""
+    mark: str = ""
 
     @property
     def path(self) -> Path:
-        boot = f".{self.boot}" if self.boot else ""
-        return self.folder / f"{self.time:0{_DIGITS}}.{self.id}.{self.deliveries}{boot}"
+        mark = f".{self.mark}" if self.mark else ""
+        return self.folder / f"{self.time:0{_DIGITS}}.{self.id}.{self.deliveries}{mark}"
 
     @property
     def receipt(self) -> str:
@@ -108,8 +113,8 @@ class Messages:
         with translated(str(self._folder)):
             written = [self._write(id_, envelope) for id_, envelope in messages]
             for number, ((id_, envelope), new) in enumerate(zip(messages, written, strict=True)):
-                due = max(_micros(envelope.not_before), _micros(at.wall) + number)
-                new.replace(_File(self._waiting, due, id_, 0).path)
+                delay_seconds = envelope.not_before - at.wall
+                new.replace(self._file_to_wait(id_, 0, at, delay_seconds, number).path)
             # Crash here: some are sent, and the sender does not know it: it sends all of them again (Q11).
             sync_folder(self._waiting)
 
@@ -117,19 +122,18 @@ class Messages:
         """Take messages that are due, or tell when to look again."""
         with translated(str(self._folder)), self._lock():
             next_end = self._take_back(at)
-            due, found = _listed(self._waiting), list[Delivery]()
             now = _micros(at.wall)
+            waiting, found = _listed(self._waiting), list[Delivery]()
+            later = [file for file in waiting if file.mark != _NOW and file.time > now]
             end = at.monotonic + lease_seconds
-            for file in due:
-                if file.time > now or len(found) == limit:
-                    break
+            for file in [file for file in waiting if file.mark == _NOW or file.time <= now][:limit]:
                 leased = _File(self._leased, _micros(end), file.id, file.deliveries + 1, at.boot)
                 envelope = self._read(file)
                 file.path.replace(leased.path)
                 found.append(Delivery(envelope, leased.receipt, leased.deliveries, end))
         if found:
             return Taken(found, None)
-        pauses = [(due[0].time - now) / _MICRO] if due else []
+        pauses = [(later[0].time - now) / _MICRO] if later else []
         pauses += [next_end] if next_end is not None else []
         return Taken([], min(pauses, default=None))
 
@@ -188,7 +192,7 @@ class Messages:
             files = [dead.pop(receipt, None) for receipt in receipts]
             for number, (file, id_) in enumerate(zip(files, ids, strict=True)):
                 if file is not None:
-                    file.path.replace(_File(self._waiting, _micros(at.wall) + number, id_, 0).path)
+                    file.path.replace(self._file_to_wait(id_, 0, at, 0, number).path)
                     self._reason_of(file).unlink(missing_ok=True)
         return [file is not None for file in files]
 
@@ -210,13 +214,13 @@ class Messages:
 
     def _held(self, at: Moment) -> dict[str, _File]:
         now = _micros(at.monotonic)
-        return {file.receipt: file for file in _listed(self._leased) if file.boot == at.boot and file.time > now}
+        return {file.receipt: file for file in _listed(self._leased) if file.mark == at.boot and file.time > now}
 
     def _take_back(self, at: Moment) -> float | None:
         """Give back what is leased no more; tell in how many seconds the next lease ends."""
         now, next_end = _micros(at.monotonic), None
         for number, file in enumerate(_listed(self._leased)):
-            if file.boot == at.boot and file.time > now:
+            if file.mark == at.boot and file.time > now:
                 pause = (file.time - now) / _MICRO
                 next_end = pause if next_end is None else min(next_end, pause)
             elif file.deliveries >= self._deliveries_max:
@@ -229,8 +233,12 @@ class Messages:
         if file.deliveries >= self._deliveries_max:
             self._put_aside(file, at, f"It was delivered {file.deliveries} times and never completed.", 0)
         else:
-            due = _micros(at.wall + delay_seconds)
-            file.path.replace(_File(self._waiting, due, file.id, file.deliveries).path)
+            file.path.replace(self._file_to_wait(file.id, file.deliveries, at, delay_seconds, 0).path)
+
+    def _file_to_wait(self, id_: str, deliveries: int, at: Moment, delay_seconds: float, number: int) -> _File:
+        """Name the file of a message that waits: for a time only if it was given a delay."""
+        mark = "" if delay_seconds > 0 else _NOW
+        return _File(self._waiting, _micros(at.wall + max(0.0, delay_seconds)) + number, id_, deliveries, mark)
 
     def _put_aside(self, file: _File, at: Moment, reason: str, number: int) -> None:
         reason_file = self._reason_of(file)
@@ -240,7 +248,9 @@ class Messages:
         file.path.replace(_File(self._dead, _micros(at.wall) + number, file.id, file.deliveries).path)
 
     def _letter(self, file: _File) -> DeadLetter:
-        reason = self._reason_of(file).read_text("utf-8")
+        reason = _NO_REASON
+        with suppress(FileNotFoundError):  # A power failure may keep the letter and not its reason: neither is synced.
+            reason = self._reason_of(file).read_text("utf-8", "replace")
         return DeadLetter(self._read(file), reason, file.deliveries, file.receipt)
 
     def _reason_of(self, file: _File) -> Path:
@@ -281,10 +291,10 @@ def _parsed(folder: Path, name: str) -> _File | None:
     """Read a file's name; None if it is none of ours: people put things into folders."""
     time, _, rest = name.partition(".")
     id_, _, rest = rest.partition(".")
-    count, _, boot = rest.partition(".")
+    count, _, mark = rest.partition(".")
     if len(time) != _DIGITS or not time.isdigit() or not count.isdigit():
         return None
-    return _File(folder, int(time), id_, int(count), boot)
+    return _File(folder, int(time), id_, int(count), mark)
 
 
 def _micros(seconds: float) -> int:

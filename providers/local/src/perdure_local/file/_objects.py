@@ -169,9 +169,15 @@ def _holds(path: Path, *, if_absent: bool, if_match: Etag | None) -> bool:
 
 
 def _walk(folder: Path, root: Path) -> Iterator[str]:
-    for above, _, files in os.walk(folder):
+    for above, _, files in os.walk(folder, onerror=_raise_unless_gone):
         for file in files:
             yield Path(above, file).relative_to(root).as_posix()
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Pass over what is not there, and an object, which nothing is below; what cannot be read is never passed over."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _etag(data: bytes) -> Etag:

@@ -220,6 +220,11 @@ class FileQueue(WorkQueue, DeadLetters):
         now = self._clock.now()
         for message in messages:
             limits = _limits_of(message.queue)
+            _check_text(message.message_id, message.group)
+            if not math.isfinite(message.not_before):
+                raise Misuse(
+                    f"Message {message.message_id!r}: not_before is {message.not_before}, no time: 0 is at once."
+                )
             if len(message.body) > limits.body_bytes_max:
                 raise Misuse(
                     f"Message {message.message_id!r}: a body has at most body_bytes_max={limits.body_bytes_max} bytes, "
@@ -239,6 +244,14 @@ def _limits_of(queue: QueueName) -> QueueCapabilities:
         classes = " or ".join(FileQueue.capabilities)
         raise Misuse(f"{queue!r} is of no class of queues that there is: begin its name with {classes}.")
     return found
+
+
+def _check_text(*texts: str) -> None:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise Misuse(f"{text[:40]!r} holds a lone surrogate: remove it.") from error
 
 
 def _check_lease(queue: QueueName, lease_seconds: float) -> None:
