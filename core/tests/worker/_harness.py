@@ -41,6 +41,7 @@ _names = itertools.count()
 DAY = 86_400.0
 STEP_FIRST_SECONDS = 0.01
 STEP_MAX_SECONDS = 20.0
+PRECISELY_SECONDS = 0.2
 THREAD_LOOK_SECONDS = 0.002
 
 
@@ -117,7 +118,7 @@ class Supervisor:
         while True:
             self.process = await self._world.worker(*self._definitions, **self._settings)
             while not self.process.life.is_over:
-                await self._world.clock.sleep(STEP_FIRST_SECONDS)
+                await self._world.clock.sleep(PRECISELY_SECONDS)
             self.deaths += 1
             await self.process.kill()
 
@@ -235,8 +236,10 @@ class World:
         await self.clock.advance(seconds)
         await self.settle()
 
-    async def finish(self, doing: Awaitable[T], *, within_seconds: float = 3_600.0) -> T:
-        """Await something, letting virtual time pass as it needs, in steps that grow."""
+    async def finish(
+        self, doing: Awaitable[T], *, within_seconds: float = 3_600.0, step_max_seconds: float = STEP_MAX_SECONDS
+    ) -> T:
+        """Await something, letting virtual time pass as it needs, in steps that grow: more of it than needed."""
         task = asyncio.ensure_future(doing)
         until = self.clock.monotonic() + within_seconds
         step = STEP_FIRST_SECONDS
@@ -248,11 +251,11 @@ class World:
                 raise AssertionError(f"not done after {within_seconds:g} virtual seconds: {doing!r}")
             await self.clock.advance(step)
             await self.settle()
-            step = min(step * 1.5, STEP_MAX_SECONDS)
+            step = min(step * 1.5, step_max_seconds)
         return await task
 
     async def until(self, is_so: Callable[[], object | Awaitable[object]], *, within_seconds: float = 3_600.0) -> None:
-        """Let virtual time pass until a condition holds."""
+        """Let virtual time pass until a condition holds, and hardly longer."""
 
         async def look() -> None:
             while True:
@@ -261,7 +264,7 @@ class World:
                     return
                 await self.clock.sleep(STEP_FIRST_SECONDS)
 
-        await self.finish(look(), within_seconds=within_seconds)
+        await self.finish(look(), within_seconds=within_seconds, step_max_seconds=PRECISELY_SECONDS)
 
     def _threads_busy(self) -> bool:
         workers = [process.worker for process in self.processes if process.worker is not None]

@@ -72,14 +72,12 @@ class OutboxCommitter(Committer):
 
     async def _append(self, append: Append) -> Committed | Conflict:
         """Repeat the identical bytes until the answer is definite (R4): other bytes could fork the history."""
-        for attempt in range(APPEND_ATTEMPTS):
+        for attempt in range(APPEND_ATTEMPTS - 1):
             try:
                 return await self._store.append(append)
             except Unknown:
-                if attempt == APPEND_ATTEMPTS - 1:
-                    raise
                 await self._clock.sleep(RETRY_FIRST_SECONDS * 2**attempt)
-        raise AssertionError  # the loop returns or raises
+        return await self._store.append(append)
 
     async def _create(self, create: Create) -> bool:
         return isinstance(await self._append(create.append), Committed)

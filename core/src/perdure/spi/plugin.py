@@ -75,18 +75,18 @@ class QueueFactory(Protocol):
         ...
 
 
-class Hooks:
+class Hooks(Protocol):
     """What a plugin may implement, each optional."""
 
     @hook_spec
     def perdure_stores(self) -> Mapping[str, StoreFactory]:
         """Offer stores: scheme → factory."""
-        raise NotImplementedError
+        ...
 
     @hook_spec
     def perdure_queues(self) -> Mapping[str, QueueFactory]:
         """Offer queues: scheme → factory."""
-        raise NotImplementedError
+        ...
 
     @hook_spec
     def perdure_natural_queues(self) -> Mapping[str, str]:
@@ -94,9 +94,9 @@ class Hooks:
 
         Values are templates: `{url}` is the store's own URL (a backend that is both), everything else is literal.
         """
-        raise NotImplementedError
+        ...
 
     @hook_spec(firstresult=True)
     def perdure_committer(self, store: HistoryStore, queue: WorkQueue, environment: Environment) -> Committer | None:
         """Offer a committer for this pair, or None. Where nobody does, `OutboxCommitter` is used."""
-        raise NotImplementedError
+        ...

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from perdure.spi import Clock
 
@@ -21,6 +21,7 @@ class Solitude:
 
     Attributes:
         is_wanted: Whether somebody is alone or waits to be: nothing new begins then.
+        on_end: Called when that is over.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -29,6 +30,7 @@ class Solitude:
         self._is_company_welcome = asyncio.Event()
         self._is_empty = asyncio.Event()
         self.is_wanted = False
+        self.on_end: Callable[[], object] = lambda: None
 
     @asynccontextmanager
     async def in_company(self) -> AsyncGenerator[None]:
@@ -63,3 +65,4 @@ class Solitude:
         finally:
             self.is_wanted = False
             self._is_company_welcome.set()
+            self.on_end()

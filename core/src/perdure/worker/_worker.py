@@ -94,6 +94,7 @@ class Worker:
         )
         self._mailboxes = Mailboxes(carry_out, instances_max=settings.turns_max)
         self._activities.on_room = self._mailboxes.nudge
+        self._solitude.on_end = self._mailboxes.nudge
         self._stop_wanted = asyncio.Event()
         self._drain_seconds = settings.drain_seconds
         self._has_begun = False
