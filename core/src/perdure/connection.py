@@ -72,10 +72,11 @@ class _Body:
         self._task = task
         self._running = running
         self._is_cancelled = False
+        self._is_over = False
         running.add_done_callback(self._note_end)
 
     def _note_end(self, running: asyncio.Task[None]) -> None:
-        if not running.cancelled() and running.exception() is not None:
+        if not self._is_over and not running.cancelled() and running.exception() is not None:
             self._is_cancelled = True
             self._task.cancel()
 
@@ -85,7 +86,7 @@ class _Body:
         Raises:
             CancelledError: Others cancelled it, too.
         """
-        self._running.remove_done_callback(self._note_end)
+        self._is_over = True  # taking the callback away would not stop one that is about to be called
         if not self._is_cancelled:
             return False
         with contextlib.suppress(asyncio.CancelledError):
@@ -101,6 +102,7 @@ async def _stop(worker: Worker, running: asyncio.Task[None]) -> None:
     try:
         if not running.done():
             await worker.stop()
+            await asyncio.wait([running])  # it may not even have begun
     except asyncio.CancelledError:
         running.cancel()
         await asyncio.wait([running])

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(autouse=True)
 def _executions_are_closed() -> Iterator[None]:
     """Whoever makes an execution closes it: here, for all tests."""
-    from replay_support import opened  # noqa: PLC0415 - the path is made above
+    from replay_support import opened
 
     yield
     for execution in opened:

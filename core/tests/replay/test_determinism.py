@@ -101,7 +101,7 @@ def test_tasks_are_named_by_number_unless_code_names_them() -> None:
 
 
 def test_the_context_that_code_gives_a_task_is_used() -> None:
-    import contextvars  # noqa: PLC0415 - for this story alone
+    import contextvars
 
     variable = contextvars.ContextVar("variable", default="default")
 

@@ -63,7 +63,7 @@ def test_waiting_for_an_event_is_no_deadlock() -> None:
 def test_polling_is_stopped_after_100_000_callbacks() -> None:
     async def polling() -> None:
         task = asyncio.create_task(activity("slow"))
-        while not task.done():  # noqa: ASYNC110
+        while not task.done():
             await asyncio.sleep(0)
 
     error = doomed(Driven(polling))

@@ -328,7 +328,7 @@ def test_returning_where_it_raised_is_a_mismatch(then: Code, now: Code, text: st
 
 
 def test_decisions_that_running_code_never_takes_are_named_by_kind() -> None:
-    from perdure.events import ExecutionCanceled  # noqa: PLC0415 - for this story alone
+    from perdure.events import ExecutionCanceled
 
     driven = outcome_of(returns)
     driven.history[0] = msgspec.structs.replace(driven.history[0], decisions=[ExecutionCanceled("parent gone")])

@@ -305,7 +305,7 @@ def test_members_of_a_task_group_are_members_of_the_failure() -> None:
 
 
 def test_contexts_are_fresh_for_each_execution() -> None:
-    import contextvars  # noqa: PLC0415 - for this story alone
+    import contextvars
 
     variable = contextvars.ContextVar("variable", default="default")
     variable.set("of the worker")

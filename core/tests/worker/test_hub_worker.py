@@ -9,9 +9,10 @@ import pytest
 
 import perdure
 from perdure.authoring import activity, orchestration
-from perdure.config import Settings
+from perdure.config import Settings, WorkerSettings
 from perdure.connection import Hub
 from perdure.errors import Unavailable
+from perdure.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -216,11 +217,14 @@ async def test_the_users_error_is_raised_though_the_worker_fails_while_it_stops(
     assert "while it stopped" in caplog.text
 
 
-async def test_stopping_the_worker_inside_the_body_is_allowed(hub: Hub) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 5])
+async def test_stopping_the_worker_inside_the_body_is_allowed(hub: Hub, steps: int) -> None:
     async with hub.worker(doubling, double) as worker:
+        for _ in range(steps):
+            await asyncio.sleep(0)
         await worker.stop()
 
-        assert worker._is_stopped.is_set()
+    assert worker._is_stopped.is_set()
 
 
 async def test_two_workers_in_one_body_both_drain(hub: Hub) -> None:
@@ -234,33 +238,16 @@ async def test_two_workers_in_one_body_both_drain(hub: Hub) -> None:
 
 async def test_a_worker_that_cannot_renew_its_leases_for_a_defect_fails_loudly(world: World) -> None:
     """Without renewal everything it holds is given to others behind its back."""
-    process = await world.worker(doubling, double, lease_seconds=6)
+    worker = Worker(world.home.hub, [doubling, double], WorkerSettings())
 
     async def keep() -> None:
         await world.clock.sleep(1)
         raise Broken("renewing")
 
-    await process.stop()
-    again = await world.process()
-    worker_started = asyncio.create_task(again.work(doubling, double))
-    await worker_started
-    assert again.worker is not None
-    assert again.running is not None
-    await again.stop()
+    worker._leases.keep = keep  # type: ignore[method-assign]
 
-    third = await world.process()
-    third_worker = await _with_keeper(third, keep)
     with pytest.raises(Broken):
-        await world.finish(third_worker)
-
-
-async def _with_keeper(process: object, keep: object) -> asyncio.Task[None]:
-    from perdure.config import WorkerSettings
-    from perdure.worker import Worker
-
-    worker = Worker(process.hub, [doubling, double], WorkerSettings())  # type: ignore[attr-defined]
-    worker._leases.keep = keep  # type: ignore[method-assign, assignment]
-    return asyncio.create_task(worker.run())
+        await world.finish(worker.run())
 
 
 async def test_a_hub_that_is_away_is_no_failure_of_the_worker(world: World, hub: Hub) -> None:

@@ -74,7 +74,7 @@ def watch_turns(row: Row) -> None:
 
 def watch_sqlite(row: Row) -> None:
     """Tell the board while a write transaction is open; its lock is held then."""
-    from perdure_local.sqlite._group import GroupCommit, Transaction  # noqa: PLC0415 - where there is no sqlite, no probe
+    from perdure_local.sqlite._group import GroupCommit, Transaction
 
     transact, write = GroupCommit._transact, Transaction.write
 
