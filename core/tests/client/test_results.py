@@ -208,7 +208,7 @@ async def test_changed_waits_for_the_next_change(world: World) -> None:
     assert await world.finish(changing)
 
 
-# ---- lists -------------------------------------------------------------------------------------------------------------
+# ---- lists ---------------------------------------------------------------------------------------------------------
 
 
 async def _ids(world: World, **conditions: Any) -> list[str]:

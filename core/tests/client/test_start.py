@@ -180,7 +180,9 @@ REFUSED: list[tuple[Callable[[], Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "options", "told"), REFUSED, ids=[told + str(n) for n, (_, _, told) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("make", "options", "told"), REFUSED, ids=[told + str(number) for number, (_, _, told) in enumerate(REFUSED)]
+)
 async def test_a_wrong_call_is_refused_by_name_records_nothing_and_warns_of_nothing(
     world: World, make: Callable[[], Any], options: dict[str, Any], told: str
 ) -> None:

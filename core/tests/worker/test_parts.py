@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from _harness import World
 
 from perdure.engine import envelope, turns_queue
 from perdure.errors import Failure
@@ -24,6 +23,8 @@ from perdure.worker._turns import WAITING_MAX, Arrival, Mailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from _harness import World
 
 QUEUE = turns_queue("default")
 WAIT_SECONDS = 30
@@ -44,7 +45,7 @@ async def _renewing(world: World, leases: Leases) -> asyncio.Task[None]:
     return task
 
 
-# ---- leases ------------------------------------------------------------------------------------------------------------
+# ---- leases --------------------------------------------------------------------------------------------------------
 
 
 async def test_what_is_held_stays_held_for_as_long_as_it_takes(world: World) -> None:
@@ -107,7 +108,7 @@ async def test_an_activity_that_has_ended_is_not_told_any_more(world: World) -> 
     keeper.cancel()
 
 
-# ---- mailboxes ---------------------------------------------------------------------------------------------------------
+# ---- mailboxes -----------------------------------------------------------------------------------------------------
 
 
 def _arrival() -> Arrival:
@@ -189,7 +190,7 @@ async def test_mailboxes_that_are_broken_off_hold_nothing_any_more() -> None:
     assert mailboxes.free == 10
 
 
-# ---- threads -----------------------------------------------------------------------------------------------------------
+# ---- threads -------------------------------------------------------------------------------------------------------
 
 
 async def _call(threads: Threads, function: Callable[[], object]) -> object:
@@ -249,7 +250,7 @@ async def test_what_would_end_a_loop_or_hang_a_future_is_wrapped(error: type[Bas
     threads.stop()
 
 
-# ---- fitting -----------------------------------------------------------------------------------------------------------
+# ---- fitting -------------------------------------------------------------------------------------------------------
 
 
 def _failure(depth: int) -> Failure:

@@ -55,7 +55,7 @@ async def _gated(world: World) -> tuple[Process, Gated]:
     return await world.process(wrap_queue=wrap), gates[0]
 
 
-# ---- R3: what a worker remembers may be old --------------------------------------------------------------------------
+# ---- R3: what a worker remembers may be old ------------------------------------------------------------------------
 
 
 async def test_r3_a_worker_with_an_old_seat_reads_again_when_another_worker_went_on(world: World) -> None:
@@ -171,7 +171,7 @@ async def test_r3_an_old_seat_does_not_put_a_timer_off(world: World) -> None:
     assert 200 <= await world.result(run, within_seconds=2 * DAY) < 210
 
 
-# ---- R4: answers get lost --------------------------------------------------------------------------------------------
+# ---- R4: answers get lost ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fate", ["before", "after"])
@@ -215,7 +215,7 @@ async def test_r4_a_commit_that_stays_uncertain_is_looked_up_and_not_done_twice(
     assert len(decisions(await world.history(run), events.TaskScheduled)) == 3
 
 
-# ---- R11: zombies ----------------------------------------------------------------------------------------------------
+# ---- R11: zombies --------------------------------------------------------------------------------------------------
 
 
 class SlowPayloads(MortalStore):
@@ -294,7 +294,7 @@ async def test_r11_a_store_that_is_always_slow_holds_up_but_does_not_stop_an_ins
     assert await world.result(run, within_seconds=600) == 3
 
 
-# ---- R14: clocks -----------------------------------------------------------------------------------------------------
+# ---- R14: clocks ---------------------------------------------------------------------------------------------------
 
 
 async def test_r14_the_orchestration_clock_does_not_go_back_when_a_workers_clock_does(world: World) -> None:
@@ -371,7 +371,7 @@ async def test_r14_a_worker_whose_clock_is_far_off_the_stores_runs_no_turns_and_
     assert world.dead() == []
 
 
-# ---- R17: local completion -------------------------------------------------------------------------------------------
+# ---- R17: local completion -----------------------------------------------------------------------------------------
 
 
 async def test_r17_an_outcome_is_fed_to_the_next_turn_without_a_message(world: World) -> None:
@@ -464,7 +464,7 @@ async def test_r17_an_outcome_whose_commit_conflicts_twice_is_sent_as_a_message(
     assert len(sent) == messages_sent
 
 
-# ---- odds and ends ---------------------------------------------------------------------------------------------------
+# ---- odds and ends -------------------------------------------------------------------------------------------------
 
 
 async def test_messages_of_one_instance_are_one_turn(world: World) -> None:

@@ -50,7 +50,7 @@ class ShortDelays(MemoryQueue):
     }
 
 
-# ---- time ------------------------------------------------------------------------------------------------------------
+# ---- time ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_timer_of_three_weeks_fires_though_no_worker_lived_meanwhile(world: World) -> None:
@@ -163,7 +163,7 @@ async def test_a_start_time_without_a_time_zone_is_refused(world: World) -> None
         await world.client.start(sleeping(0), start_at=datetime(2030, 1, 1))  # noqa: DTZ001 - that is the point
 
 
-# ---- events ----------------------------------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------------------------
 
 
 async def test_events_sent_before_the_wait_are_read_in_the_order_of_arrival(world: World) -> None:
