@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from perdure import codec, events
 from perdure.authoring import Event, activity, orchestration
+from perdure.engine import creation
 from perdure.errors import Misuse, NotFound, OrchestrationError
+from perdure.ids import Key
+from perdure.spi import Step
 
 if TYPE_CHECKING:
     from _harness import World
@@ -163,6 +167,23 @@ async def test_an_instance_that_was_purged_is_not_found_any_more(world: World) -
             await ask()
     with pytest.raises(NotFound):
         await world.client.get("x")
+
+
+async def test_a_handle_does_not_speak_for_a_later_instance_of_the_same_id(world: World) -> None:
+    run = await world.client.start(returning(1), id="x")
+    hub = world.home.hub
+    head: Any = await hub.store.read(Key("x"))
+    await hub.store.purge(Key("x"), head.version)
+    tombstone: Any = await hub.store.read(Key("x"))
+    await world.pass_seconds(1)
+    started = events.ExecutionStarted("waiting", b"\x90", 1, world.clock.now())
+    create = msgspec.structs.replace(creation(Key("x"), "another", started), expected=tombstone.version)
+    await hub.commit(Step(append=create), give_up_seconds=1)
+
+    assert (await (await world.client.get("x")).summary()).name == "waiting"
+    for ask in (run.summary, run.result):
+        with pytest.raises(NotFound, match="replaced"):
+            await ask()
 
 
 async def test_a_history_tells_everything_in_order(world: World) -> None:

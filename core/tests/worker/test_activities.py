@@ -14,7 +14,7 @@ from _harness import World, decisions, inputs, turns
 
 from perdure import events
 from perdure.authoring import Retry, activity, activity_info, current, orchestration
-from perdure.errors import ActivityError, NonRetryable, OrchestrationError
+from perdure.errors import ActivityError, NonRetryable, OrchestrationError, SubOrchestrationError
 from perdure.failures import describe
 from perdure.memory import MemoryQueue
 
@@ -486,6 +486,28 @@ async def test_a_huge_failure_is_trimmed_until_it_fits_into_a_message() -> None:
         assert told == [caught.value.failure]
         assert "all of it" in describe(caught.value.failure)
         assert "left out" in describe(caught.value.failure)
+
+
+async def test_a_huge_failure_of_a_childs_own_reaches_its_parent_as_well() -> None:
+    @orchestration
+    async def child() -> None:
+        raise ExceptionGroup("all of it", [ValueError(f"{number}" + "x" * 4_000) for number in range(64)])
+
+    @orchestration
+    async def parent() -> str:
+        try:
+            await child()
+        except SubOrchestrationError as error:
+            return describe(error.failure)
+        return "?"
+
+    async with World(queue_type=SmallMessages) as world:
+        await world.worker(child, parent)
+
+        told = await world.result(await world.client.start(parent()))
+
+        assert "all of it" in told
+        assert "left out" in told
 
 
 async def test_a_call_that_was_abandoned_lets_a_late_result_pass_by(world: World) -> None:

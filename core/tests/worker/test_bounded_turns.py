@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from _harness import decisions
+from _harness import decisions, turns
 
 from perdure import events
 from perdure.authoring import Event, activity, orchestration
+from perdure.worker._watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from _harness import World
+
+    from perdure.replay import Execution
 
 go: Event[int] = Event("go")
 
 LIMIT = 0.3
 """Seconds of real time; these tests are the ones that must spend some."""
+
+
+BURN_SECONDS = 60
+"""How long code computes that nobody stops."""
 
 
 class Switch:
@@ -30,7 +42,7 @@ class Switch:
 
 
 def _burn() -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + BURN_SECONDS
     while time.monotonic() < until:
         pass
 
@@ -75,6 +87,41 @@ async def test_r18_code_that_swallows_the_stop_is_stopped_all_the_same_and_never
 
     assert "overrun" in (await run.summary()).stalled
     assert decisions(await world.history(run), events.ExecutionCompleted) == []
+
+
+class LateWatchdog(Watchdog):
+    """A watchdog whose stop comes in the very moment in which the turn is done."""
+
+    is_late = True
+
+    @contextmanager
+    def watch(self, execution: Execution) -> Generator[None]:
+        with super().watch(execution):
+            yield
+        execution.overrun_requested = execution.overrun_requested or self.is_late
+
+
+async def test_r18_a_stop_that_comes_as_the_turn_ends_is_a_stop_and_the_code_does_not_go_on(world: World) -> None:
+    """Else the next turn of that code would be stopped, for no reason that anybody could see."""
+
+    @orchestration
+    async def quick() -> str:
+        return f"{await go()}"
+
+    process = await world.worker(quick, replay_check="never")
+    assert process.worker is not None
+    carry_out: Any = process.worker._mailboxes._carry_out
+    watchdog = LateWatchdog(10)
+    carry_out._decide._watchdog = watchdog
+    run = await world.client.start(quick())
+    await world.settle()
+    assert turns(await world.history(run)) == []
+    assert len(process.worker._seats) == 0
+
+    watchdog.is_late = False
+    await run.send(go, 1)
+    assert await world.result(run) == "1"
+    watchdog.stop()
 
 
 async def test_r18_code_that_only_polls_is_told_what_to_do_instead(world: World) -> None:
@@ -182,11 +229,13 @@ async def test_closing_code_whose_cleanup_never_ends_is_bounded_as_well(world: W
         return "fine"
 
     await world.worker(clinging, neighbour, cache_instances=0, turn_seconds_max=LIMIT, replay_check="never")
+    began = time.monotonic()
     run = await world.client.start(clinging())
     await world.settle()
 
     assert (await run.summary()).status == "Running"
     assert await world.result(await world.client.start(neighbour())) == "fine"
+    assert time.monotonic() - began < BURN_SECONDS / 2
 
 
 async def test_the_watchdogs_thread_ends_with_its_worker(world: World) -> None:
@@ -225,3 +274,41 @@ async def test_errors_that_another_try_may_not_meet_stall_and_do_not_fail(
 
     switch.is_mended = True
     assert await world.result(run) == "done"
+
+
+TRACED_AFTER_A_STOP = """
+import sys, threading, types
+from perdure.replay import TurnOverrun
+from perdure.worker import _watchdog
+
+execution = types.SimpleNamespace(overrun_requested=False)
+watchdog = _watchdog.Watchdog(10)
+with watchdog.watch(execution):
+    execution.overrun_requested = True
+    if sys.argv[1:] == ["thrown"]:
+        try:
+            _watchdog._throw_into(threading.get_ident(), TurnOverrun)
+            while True:
+                pass
+        except TurnOverrun:
+            pass
+watchdog.stop()
+
+def trace(*_):
+    return trace
+
+def traced():
+    sys.settrace(trace)
+    (lambda: None)()
+
+thread = threading.Thread(target=traced, daemon=True)
+thread.start()
+thread.join(30)
+sys.exit(thread.is_alive())
+"""
+
+
+@pytest.mark.parametrize("stop", ["thrown", "under way"])
+def test_code_can_be_traced_after_a_stop(stop: str) -> None:
+    """CPython 3.11 hangs in each traced function, once an exception for a thread was called back."""
+    subprocess.run([sys.executable, "-c", TRACED_AFTER_A_STOP, stop], check=True, timeout=100)

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _faults import Life, MortalCommitter
 
 from perdure.authoring import Event, activity, orchestration
 from perdure.errors import Misuse
@@ -14,6 +15,8 @@ from perdure.worker import Worker
 
 if TYPE_CHECKING:
     from _harness import World
+
+    from perdure.spi import Clock, Committer, Conflict, Done, Step
 
 go: Event[int] = Event("go")
 
@@ -192,6 +195,53 @@ async def test_turns_that_run_end_and_are_recorded(world: World) -> None:
 
     await world.worker(summing)
     assert await world.result(run) == 50
+
+
+class SlowCommits(MortalCommitter):
+    """A committer that takes its time over what holds an activity."""
+
+    def __init__(self, inner: Committer, clock: Clock) -> None:
+        super().__init__(inner, Life())
+        self._clock = clock
+        self.is_under_way = False
+
+    async def commit(self, step: Step) -> Done | Conflict:
+        if step.claim is not None:
+            self.is_under_way = True
+            await self._clock.sleep(1)
+        return await super().commit(step)
+
+
+async def test_an_activity_that_is_born_while_its_worker_stops_is_given_back_before_it_begins(world: World) -> None:
+    begun: list[int] = []
+
+    @activity
+    async def quick() -> str:
+        begun.append(1)
+        return "done"
+
+    @orchestration
+    async def asking() -> str:
+        return await quick()
+
+    committers: list[SlowCommits] = []
+
+    def wrap(committer: Committer) -> Committer:
+        committers.append(SlowCommits(committer, world.clock))
+        return committers[0]
+
+    process = await world.process(wrap=wrap)
+    await process.work(asking, quick)
+    run = await world.client.start(asking())
+    await world.settle()
+    assert committers[0].is_under_way
+
+    await process.stop(drain_seconds=0)
+
+    assert begun == []
+    assert [(message.delivery_count, message.holder) for message in world.waiting("tasks:default")] == [(0, None)]
+    await world.worker(asking, quick)
+    assert await world.result(run) == "done"
 
 
 async def test_stops_at_any_moment_lose_nothing(world: World) -> None:

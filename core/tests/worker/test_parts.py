@@ -22,7 +22,7 @@ from perdure.worker._threads import Threads
 from perdure.worker._turns import WAITING_MAX, Arrival, Mailboxes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from _harness import World
 
@@ -108,6 +108,49 @@ async def test_an_activity_that_has_ended_is_not_told_any_more(world: World) -> 
     keeper.cancel()
 
 
+async def test_what_is_let_go_while_it_is_renewed_is_not_held_again(world: World) -> None:
+    leases = Leases(world.home.hub.queue, world.clock, 30)
+    renew = world.home.hub.queue.renew
+
+    async def slow(deliveries: Sequence[Delivery], lease_seconds: float) -> list[bool]:
+        answer = await renew(deliveries, lease_seconds)
+        leases.let_go(deliveries)
+        return answer
+
+    world.home.hub.queue.renew = slow  # type: ignore[method-assign]
+    keeper = await _renewing(world, leases)
+    leases.hold(await _one_held(world, lease_seconds=30))
+
+    await world.pass_seconds(60)
+
+    assert not keeper.done()
+    assert len(leases) == 0
+    keeper.cancel()
+
+
+async def test_holding_again_what_was_just_renewed_renews_nothing(world: World) -> None:
+    renewed: list[int] = []
+    leases = Leases(world.home.hub.queue, world.clock, 30)
+    renew = world.home.hub.queue.renew
+
+    async def counted(deliveries: Sequence[Delivery], lease_seconds: float) -> list[bool]:
+        renewed.append(len(deliveries))
+        return await renew(deliveries, lease_seconds)
+
+    world.home.hub.queue.renew = counted  # type: ignore[method-assign]
+    delivery = await _one_held(world, lease_seconds=30)
+    keeper = await _renewing(world, leases)
+    leases.hold(delivery)
+    await world.pass_seconds(11)
+    assert renewed == [1]
+
+    leases.hold(delivery)
+    await world.pass_seconds(7)
+
+    assert renewed == [1]
+    keeper.cancel()
+
+
 # ---- mailboxes -----------------------------------------------------------------------------------------------------
 
 
@@ -187,7 +230,7 @@ async def test_mailboxes_that_are_broken_off_hold_nothing_any_more() -> None:
     await mailboxes.wait_for(lambda: not mailboxes.busy)
 
     assert mailboxes._waiting == {}
-    assert mailboxes.free == 10
+    assert mailboxes._waiting_count == 0
 
 
 # ---- threads -------------------------------------------------------------------------------------------------------

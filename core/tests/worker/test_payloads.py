@@ -222,6 +222,38 @@ async def test_many_messages_that_together_are_more_than_a_record_holds_take_sev
     assert await world.result(run) == 200 * 900
 
 
+async def test_many_messages_for_code_that_changed_are_recorded_in_parts_and_stall_for_the_right_reason(
+    world: World,
+) -> None:
+    """After the first part the code that left its record is gone: the second must not go on from nothing."""
+
+    @orchestration(name="reader")
+    async def reader() -> int:
+        await make(1)
+        return sum([len(await letter()) for _ in range(100)])
+
+    @orchestration(name="reader")
+    async def changed() -> int:
+        return sum([len(await letter()) for _ in range(100)])
+
+    first = await world.worker(reader, make)
+    run = await world.client.start(reader())
+    await world.settle()
+    await first.stop()
+    for _ in range(100):
+        await run.send(letter, "e" * 900)
+
+    wrong = await world.worker(changed, make)
+    await world.settle()
+    failed = decisions(await world.history(run), events.TurnFailed)
+    assert len(failed) > 1
+    assert all("activity 'make'" in each.reason for each in failed)
+
+    await wrong.stop()
+    await world.worker(reader, make)
+    assert await world.result(run) == 100 * 900
+
+
 async def test_a_turn_whose_record_can_never_fit_stalls_its_instance_and_says_why(world: World) -> None:
     """2,000 names alone are more than this store takes in one record: no retry mends it, people must see it."""
 

@@ -267,7 +267,13 @@ async def test_r11_a_worker_that_was_held_up_between_read_and_commit_reads_again
         slow.read = noted  # type: ignore[method-assign]
         return slow
 
-    process = await world.process(wrap_store=wrap)
+    committers: list[LosesAnswers] = []
+
+    def watch(committer: Committer) -> Committer:
+        committers.append(LosesAnswers(committer, []))
+        return committers[0]
+
+    process = await world.process(wrap_store=wrap, wrap=watch)
     process.hub.inline_bytes_max = 1_000
     await process.work(large, plus_one_large, lease_seconds=30, replay_check="never")
     run = await world.client.start(large(5_000), id="o")
@@ -278,6 +284,8 @@ async def test_r11_a_worker_that_was_held_up_between_read_and_commit_reads_again
     assert await world.result(run) == 3
     assert reads
     assert 20 <= float(reads[0]) <= 22
+    versions = [step.append.version for step, _ in committers[0].steps if step.append is not None]
+    assert len(versions) == len(set(versions))  # nothing was tried to be put where another record was by then
 
 
 async def test_r11_a_store_that_is_always_slow_holds_up_but_does_not_stop_an_instance(world: World) -> None:
@@ -476,6 +484,29 @@ async def test_messages_of_one_instance_are_one_turn(world: World) -> None:
 
     assert await world.result(run) == list(range(50))
     assert len(turns(await world.history(run))) == 1
+
+
+async def test_a_defect_met_in_a_turn_does_not_swallow_its_messages(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They come again when their leases end: another try, or another worker, may not meet it."""
+    process = await world.process()
+    load = process.hub.load
+    met: list[str] = []
+
+    async def broken(key: Key) -> Any:
+        if not met:
+            met.append(key)
+            raise RuntimeError("a defect")
+        return await load(key)
+
+    process.hub.load = broken  # type: ignore[method-assign]
+    await process.work(summing, replay_check="never")
+    run = await world.client.start(summing(1))
+    await run.send(go, 1)
+
+    assert await world.result(run) == [1]
+    assert "a defect" in caplog.text
 
 
 async def test_a_message_for_an_instance_that_never_was_is_completed(world: World) -> None:

@@ -51,6 +51,8 @@ logger = logging.getLogger("perdure.worker")
 
 CONFLICTS_BEFORE_RESULTS_ARE_SENT = 2
 PASS_ON_DELAY_SECONDS = 5.0
+ALONE_AGAIN_DELAY_SECONDS = 60.0
+"""Waiting to be alone keeps a worker from new work: it may take up half of its time, not all."""
 CLOCK_OFF_SECONDS_MAX = 5.0
 CLOCK_OFF_DELAY_SECONDS = 30.0
 
@@ -364,7 +366,7 @@ class CarryOut:
                 if is_alone:
                     await self._run(seat, arrivals, self._hub.clock.monotonic())
                 else:
-                    await self._pass_on(key, arrivals, self._hub.clock.now() + PASS_ON_DELAY_SECONDS)
+                    await self._pass_on(key, arrivals, self._hub.clock.now() + ALONE_AGAIN_DELAY_SECONDS)
 
 
 def _wake_attempt(arrivals: Iterable[Arrival]) -> int | None:

@@ -26,6 +26,20 @@ _throw_into = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _throw_into.argtypes = (ctypes.c_ulong, ctypes.py_object)
 
 
+def _take_in(thread_id: int) -> None:
+    """Throw into this very thread, in place of what may be under way, and catch it.
+
+    Calling it back would leave CPython 3.11 with its note that some thread has one coming, for good: every function
+    that is traced from then on, by a debugger or for coverage, in any thread, never gets past its first instruction.
+    """
+    try:
+        _throw_into(thread_id, TurnOverrun)
+        while True:  # it arrives at a jump backward
+            pass
+    except TurnOverrun:
+        pass
+
+
 class Watchdog:
     """Watches one turn at a time, of the thread that calls `watch`."""
 
@@ -57,13 +71,13 @@ class Watchdog:
         self._stopped.set()
 
     def _forget(self, execution: Execution, thread_id: int) -> None:
-        """End the watch; an exception that is under way is called back, or swallowed if it arrives just here."""
+        """End the watch; an exception that is still under way arrives here and is swallowed."""
         while self._watched is not None:
             try:
                 with self._lock:
                     self._watched = None
                     if execution.overrun_requested:
-                        _throw_into(thread_id, ctypes.py_object())  # NULL calls it back
+                        _take_in(thread_id)
             except TurnOverrun:
                 continue
 
