@@ -10,7 +10,6 @@ import msgspec
 from perdure import codec, events
 from perdure.client._send import send_event
 from perdure.errors import Corrupt, Failure, NotFound, OrchestrationError, Unavailable
-from perdure.records import CLOSED
 from perdure.spi import Head, NotModified
 
 if TYPE_CHECKING:
@@ -93,21 +92,19 @@ class Run(Generic[R]):
         known: Head | None = None
         while True:
             try:
+                left = until - clock.monotonic()
+                await self._hub.ended(self._key, known and known.token, max(0.0, min(LOOK_AGAIN_SECONDS, left)))
                 known = await self._read(known=known)
-                if known.summary.status in CLOSED:
+                if known.summary.is_closed:
                     return known
                 answered_at = clock.monotonic()
-                await self._wait(known, timeout_seconds, until)
+                if left <= 0:
+                    status = known.summary.status
+                    raise TimeoutError(f"{self.id!r} is {status} after {timeout_seconds:g} s; it goes on.")
             except Unavailable:
                 if clock.monotonic() - answered_at >= OUTAGE_SECONDS_MAX or clock.monotonic() >= until:
                     raise
                 await clock.sleep(OUTAGE_LOOK_SECONDS)
-
-    async def _wait(self, known: Head, timeout_seconds: float | None, until: float) -> None:
-        left = min(LOOK_AGAIN_SECONDS, until - self._hub.clock.monotonic())
-        if left <= 0:
-            raise TimeoutError(f"{self.id!r} is {known.summary.status} after {timeout_seconds:g} s; it goes on.")
-        await self._hub.changed(self._key, known.token, left)
 
     async def _read(self, *, known: Head | None = None, after: int = NO_RECORDS) -> Head:
         head = await self._hub.store.read(self._key, after=after, known=None if known is None else known.token)

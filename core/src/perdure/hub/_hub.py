@@ -182,6 +182,10 @@ class OpenHub:
         """Wait for a history to change; see `HistoryStore.changed`."""
         return await self.store.changed(key, token, wait_seconds)
 
+    async def ended(self, key: Key, token: Token | None, wait_seconds: float) -> bool:
+        """Wait for an instance to end; see `HistoryStore.ended`."""
+        return await self.store.ended(key, token, wait_seconds)
+
 
 def _reference(event: msgspec.Struct) -> str:
     """Name the field of an event that is out of line, if one is."""

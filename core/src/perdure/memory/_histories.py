@@ -101,6 +101,7 @@ class Histories:
 
     def __init__(self, clock: Clock) -> None:
         self.changes = Waiting()
+        self.ends = Waiting()
         self.payloads: dict[Key, dict[str, bytes]] = {}
         self._clock = clock
         self._states: dict[Key, _History | _Tombstone] = {}
@@ -109,6 +110,11 @@ class Histories:
         """Tell the token of a live history; None if there is no live one."""
         state = self._states.get(key)
         return state.token if isinstance(state, _History) else None
+
+    def is_open(self, key: Key) -> bool:
+        """Tell whether there is an instance that has not ended."""
+        state = self._states.get(key)
+        return isinstance(state, _History) and not state.summary.is_closed
 
     def read(self, key: Key, after: int, known: Token | None) -> Head | Tombstone | Missing | NotModified:
         """Read one history, as `HistoryStore.read`."""
@@ -145,6 +151,8 @@ class Histories:
         else:
             return Conflict(version=version)  # Purged: only a create may follow (H6).
         self.changes.wake(append.key)
+        if append.summary.is_closed:
+            self.ends.wake(append.key)
         return Committed(version=append.version)
 
     def purge(self, key: Key, expected: int) -> Purged | Conflict | Missing:
@@ -160,6 +168,7 @@ class Histories:
         self._states[key] = _Tombstone(expected + 1, state.incarnation, state.created_version, expected)
         self.payloads.pop(key, None)
         self.changes.wake(key)
+        self.ends.wake(key)
         return Purged(version=expected + 1)
 
     def scan(self, query: Query) -> Iterator[Summary]:

@@ -86,6 +86,13 @@ class MemoryStore(HistoryStore):
             await self._clock.wait(change, wait_seconds)
             return self.histories.token_of(key) != known
 
+    async def ended(self, key: Key, known: Token | None, wait_seconds: float) -> bool:
+        del known
+        with self.histories.ends.change_of(key) as end:
+            if self.histories.is_open(key):
+                await self._clock.wait(end, wait_seconds)
+            return not self.histories.is_open(key)
+
     async def put_payload(self, payload: StoredPayload, data: bytes) -> None:
         most = self.capabilities.payload_bytes_max
         if len(data) > most:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NewType
 import msgspec
 
 from perdure.ids import Key
+from perdure.records import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -97,6 +98,11 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
     tags: dict[str, str] = {}
     custom_status: str = ""
     parent: str = ""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the instance has ended."""
+        return self.status in CLOSED
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -324,6 +330,22 @@ class HistoryStore(ABC):
         Returns:
             True: it changed, or may have. False: the time is over and no change was seen.
         """
+
+    async def ended(self, key: Key, known: Token | None, wait_seconds: float) -> bool:
+        """Wait for the end of an instance, as those do who want its result; at most `wait_seconds`.
+
+        What every store can do is done here: it tells of every change. One that sees the summaries which it stores
+        should let pass what leaves the instance open: its clients read once, then, and not at every turn.
+
+        Args:
+            key: Whose.
+            known: Token of an open history; None: nothing is known of it yet.
+            wait_seconds: How long.
+
+        Returns:
+            True: it ended, was purged, or may have been: read it. False: the time is over and it was not seen to end.
+        """
+        return known is None or await self.changed(key, known, wait_seconds)
 
     @abstractmethod
     async def put_payload(self, payload: StoredPayload, data: bytes) -> None:

@@ -17,7 +17,7 @@ from perdure_local.sqlite._histories import read_tokens
 from perdure_local.sqlite._lock import FairLock
 from perdure_local.sqlite._payloads import PayloadFiles
 from perdure_local.sqlite._schema import prepare_schema
-from perdure_local.sqlite._waiting import Waiting
+from perdure_local.sqlite._waiting import KeyWaiting, Waiting
 from perdure_local.sqlite._wake import Pokes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from perdure.spi import Entropy, Token
+    from perdure.spi import Entropy
 
 __all__ = ["Database"]
 
@@ -57,6 +57,8 @@ class Database:
 
     Attributes:
         changes: Makes changes.
+        key_changes: Who waits for a history to change.
+        key_ends: Who waits for an instance to end.
         payloads: The files of large values.
         connection: In autocommit mode. No read transaction outlives a call, or checkpoints could not restart the log.
         sqlite_version: Of the library that Python was built with.
@@ -74,8 +76,8 @@ class Database:
         self._opening = asyncio.Lock()
         self._is_open = False
         self._queues: Waiting[QueueName] = Waiting()
-        self._keys: Waiting[Key] = Waiting()
-        self._seen: dict[Key, Token | None] = {}
+        self.key_changes = KeyWaiting(self._listen)
+        self.key_ends = KeyWaiting(self._listen)
 
     @classmethod
     async def open(cls, path: str, entropy: Entropy) -> Database:
@@ -113,7 +115,8 @@ class Database:
         if self._is_open:
             self._is_open = False
             self._queues.wake(self._queues.names)
-            self._keys.wake(self._keys.names)
+            self.key_changes.wake_all()
+            self.key_ends.wake_all()
             # Half closed, the log could be carried over without the lock.
             self._closing = asyncio.create_task(self._close())
             await asyncio.shield(self._closing)
@@ -151,18 +154,6 @@ class Database:
         self._listen()
         with self._queues.change_of(queue) as event:
             yield event
-
-    @contextmanager
-    def key_change(self, key: Key, seen: Token | None) -> Generator[asyncio.Event, None, None]:
-        """Give an event that is set when a history is not what was seen any more, in any process."""
-        self._listen()
-        self._seen[key] = seen
-        try:
-            with self._keys.change_of(key) as event:
-                yield event
-        finally:
-            if key not in self._keys:
-                del self._seen[key]
 
     def others(self) -> tuple[int, ...]:
         """Tell which other processes wait for something."""
@@ -202,18 +193,22 @@ class Database:
         with translated():
             self._pokes.listen()
 
-    def _on_commit(self, queues: AbstractSet[QueueName], keys: AbstractSet[Key]) -> None:
+    def _on_commit(
+        self, queues: AbstractSet[QueueName], changed: AbstractSet[Key], ended: AbstractSet[Key]
+    ) -> None:
         self._queues.wake(queues)
-        self._keys.wake(keys)
+        self.key_changes.wake(changed)
+        self.key_ends.wake(ended)
         self._pokes.poke_others()
 
     def _on_poke(self) -> None:
         """Another process changed something: wake all who wait for messages, and who waits for a changed history."""
         self._queues.wake(self._queues.names)
-        waited_for = self._keys.names
+        waited_for = {*self.key_changes.names, *self.key_ends.names}
         if waited_for:
             tokens = self.look(lambda connection: read_tokens(connection, waited_for))
-            self._keys.wake(key for key, token in tokens.items() if token != self._seen[key])
+            self.key_changes.wake_where_new(tokens)
+            self.key_ends.wake_where_new(tokens)
 
 
 _OPEN: dict[tuple[Path, asyncio.AbstractEventLoop], Database] = {}

@@ -91,7 +91,7 @@ class GroupCommit:
         connection: sqlite3.Connection,
         lock: FairLock,
         holder: int,
-        on_commit: Callable[[AbstractSet[QueueName], AbstractSet[Key]], None],
+        on_commit: Callable[[AbstractSet[QueueName], AbstractSet[Key], AbstractSet[Key]], None],
     ) -> None:
         """Get ready.
 
@@ -99,7 +99,8 @@ class GroupCommit:
             connection: In autocommit mode; used on the loop's thread only.
             lock: Not held.
             holder: Name of this opened database.
-            on_commit: Told, when the lock is free again, in which queues and histories something is new.
+            on_commit: Told, when the lock is free again, in which queues and histories something is new, and
+                which of the histories ended.
         """
         self._connection = connection
         self._lock = lock
@@ -114,6 +115,7 @@ class GroupCommit:
         self._committing = False
         self._changed_queues: set[QueueName] = set()
         self._changed_keys: set[Key] = set()
+        self._ended_keys: set[Key] = set()
         self._pages_in_log = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -205,8 +207,9 @@ class GroupCommit:
         if self._changed_queues or self._changed_keys:
             queues, self._changed_queues = self._changed_queues, set()
             keys, self._changed_keys = self._changed_keys, set()
+            ended, self._ended_keys = self._ended_keys, set()
             # Whoever is woken finds the lock free. And what fails here is no failure of what was committed.
-            self._on_commit(queues, keys)
+            self._on_commit(queues, keys, ended)
 
     def _take(self) -> list[_Change]:
         """Take the changes of one transaction, without those that nobody waits for any more."""
@@ -257,6 +260,7 @@ class GroupCommit:
         self._pages_in_log += _PAGES_PER_COMMIT + rows // _ROWS_PER_PAGE + size // _PAGE_BYTES
         self._changed_queues |= transaction.messages.changed_queues
         self._changed_keys |= transaction.histories.changed_keys
+        self._ended_keys |= transaction.histories.ended_keys
         return answers
 
     def _checkpoint(self) -> None:

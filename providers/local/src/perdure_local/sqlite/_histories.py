@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-__all__ = ["HistoryChanges", "read_history", "read_summaries", "read_tokens"]
+__all__ = ["HistoryChanges", "read_history", "read_summaries", "read_token_of_open", "read_tokens"]
 
 _COLUMNS = "id, key, version, first, last, turn_id, incarnation, holder, summary"
 _UPDATE = (
@@ -84,6 +84,7 @@ class HistoryChanges:
             holder: Who runs the turns that are appended here.
         """
         self.changed_keys: set[Key] = set()
+        self.ended_keys: set[Key] = set()
         self._connection = connection
         self._holder = holder
         self._known: dict[str, Instance | None] = {}
@@ -136,6 +137,7 @@ class HistoryChanges:
         self._forget_records(instance)
         instance.version, instance.turn_id, instance.holder, instance.summary = expected + 1, "", 0, None
         self._note(instance)
+        self.ended_keys.add(key)
         return Purged(instance.version)
 
     def write(self) -> int:
@@ -191,6 +193,8 @@ class HistoryChanges:
         instance.version, instance.last, instance.turn_id = append.version, self._next_pos, append.turn_id
         instance.incarnation, instance.summary = append.summary.incarnation, _encode_summary(append.summary)
         self._note(instance)
+        if append.summary.is_closed:
+            self.ended_keys.add(append.key)
 
     def _forget_records(self, instance: Instance) -> None:
         self.write()
@@ -252,6 +256,14 @@ def read_tokens(connection: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key
         instance = Instance(*row)
         found[Key(instance.key)] = None if instance.summary is None else instance.token
     return found
+
+
+def read_token_of_open(connection: sqlite3.Connection, key: Key) -> Token | None:
+    """Read the token of an instance that has not ended; None where there is none, or it has."""
+    instance = _read_instance(connection, key)
+    if instance is None or instance.summary is None or _summary_of(key, instance.summary).is_closed:
+        return None
+    return instance.token
 
 
 def _read_instance(connection: sqlite3.Connection, key: Key) -> Instance | None:

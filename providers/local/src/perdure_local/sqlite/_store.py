@@ -23,11 +23,12 @@ from perdure.spi import (
     Tombstone,
 )
 from perdure_local.sqlite._access import Access
-from perdure_local.sqlite._histories import read_history, read_summaries, read_tokens
+from perdure_local.sqlite._histories import read_history, read_summaries, read_token_of_open, read_tokens
 from perdure_local.sqlite._limits import STORE, check_append
 from perdure_local.sqlite._wake import FALLBACK_SECONDS
 
 if TYPE_CHECKING:
+    import asyncio
     import sqlite3
     from collections.abc import AsyncIterator, Sequence
 
@@ -115,15 +116,33 @@ class SqliteStore(HistoryStore):
     async def changed(self, key: Key, known: Token | None, wait_seconds: float) -> bool:
         database = self.access.database
         deadline = self._clock.monotonic() + wait_seconds
-        with database.key_change(key, known) as change:
+        with database.key_changes.of(key, known) as change:
             while True:
                 if database.look(lambda connection: read_tokens(connection, (key,)))[key] != known:
                     return True
-                patience = deadline - self._clock.monotonic()
-                if patience <= 0:
+                if not await self._look_again(change, deadline):
                     return False
-                await self._clock.wait(change, min(patience, FALLBACK_SECONDS))
-                change.clear()
+
+    async def ended(self, key: Key, known: Token | None, wait_seconds: float) -> bool:
+        database = self.access.database
+        deadline = self._clock.monotonic() + wait_seconds
+        with database.key_ends.of(key, known) as end:
+            while True:
+                token = database.look(lambda connection: read_token_of_open(connection, key))
+                if token is None:
+                    return True
+                database.key_ends.see(key, token)
+                if not await self._look_again(end, deadline):
+                    return False
+
+    async def _look_again(self, event: asyncio.Event, deadline: float) -> bool:
+        """Wait until it is worth to look again; False when the time is over."""
+        patience = deadline - self._clock.monotonic()
+        if patience <= 0:
+            return False
+        await self._clock.wait(event, min(patience, FALLBACK_SECONDS))
+        event.clear()
+        return True
 
     async def put_payload(self, payload: StoredPayload, data: bytes) -> None:
         most = STORE.payload_bytes_max

@@ -6,10 +6,12 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+from perdure.spi import Key, Token
 
-__all__ = ["Waiting"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+__all__ = ["KeyWaiting", "Waiting"]
 
 Name = TypeVar("Name", bound=str)
 
@@ -47,3 +49,40 @@ class Waiting(Generic[Name]):
             for name in names:
                 for event in self._events.get(name, ()):
                     event.set()
+
+
+class KeyWaiting(Waiting[Key]):
+    """Who waits for which histories, and what they have seen of them.
+
+    Args:
+        listen: Makes sure that this process is woken by the others.
+    """
+
+    def __init__(self, listen: Callable[[], None]) -> None:
+        super().__init__()
+        self._listen = listen
+        self._seen: dict[Key, Token | None] = {}
+
+    @contextmanager
+    def of(self, key: Key, seen: Token | None) -> Generator[asyncio.Event, None, None]:
+        """Give an event that is set when a history is not what was seen any more, in any process."""
+        self._listen()
+        self._seen[key] = seen
+        try:
+            with self.change_of(key) as event:
+                yield event
+        finally:
+            if key not in self:
+                del self._seen[key]
+
+    def see(self, key: Key, token: Token | None) -> None:
+        """Note what was seen by now: a poke from another process wakes for what is newer."""
+        self._seen[key] = token
+
+    def wake_all(self) -> None:
+        """Wake everybody."""
+        self.wake(self.names)
+
+    def wake_where_new(self, tokens: Mapping[Key, Token | None]) -> None:
+        """Wake those who have not seen what is there now."""
+        self.wake([key for key in self.names if tokens[key] != self._seen[key]])
