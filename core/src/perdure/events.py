@@ -17,6 +17,7 @@ from perdure.errors import Failure
 __all__ = [
     "DECISIONS",
     "INPUTS",
+    "PAYLOAD_FIELDS",
     "EventRaised",
     "ExecutionCanceled",
     "ExecutionCompleted",
@@ -39,6 +40,7 @@ __all__ = [
     "TimerFired",
     "TurnFailed",
     "TurnStarted",
+    "payload_of",
 ]
 
 
@@ -266,3 +268,20 @@ DECISIONS = (
 """What a turn decided, in the order of the code's asking."""
 
 HistoryEvent = INPUTS | DECISIONS | TurnStarted
+
+PAYLOAD_FIELDS: dict[type[_Event], str] = {
+    ExecutionStarted: "input",
+    TaskScheduled: "input",
+    SubOrchestrationCreated: "input",
+    EventRaised: "input",
+    TaskCompleted: "result",
+    SubOrchestrationCompleted: "result",
+    ExecutionCompleted: "result",
+}
+"""The one field of an event that holds what users pass around; the other events have none."""
+
+
+def payload_of(event: HistoryEvent) -> Payload | None:
+    """Give the payload of an event; None if it has none."""
+    field = PAYLOAD_FIELDS.get(type(event))
+    return None if field is None else getattr(event, field)

@@ -6,10 +6,10 @@ sending a message twice does no harm; only incarnations and turn ids are new eac
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import unicodedata
 import zlib
+from itertools import product
 from typing import NewType
 
 from perdure.errors import Misuse
@@ -25,6 +25,8 @@ __all__ = [
     "partition_of",
     "short_id",
 ]
+
+_PAIRS = tuple("".join(pair) for pair in product("abcdefghijklmnopqrstuvwxyz234567", repeat=2))
 
 Key = NewType("Key", str)
 """A checked instance id: the key of one history in a store and of one group in a queue."""
@@ -81,7 +83,8 @@ def _refuse_hidden(text: str, *, what: str) -> None:
 
 def short_id(random_bytes: bytes) -> str:
     """Write 10 random bytes as 16 lower-case characters: incarnations and turn ids (80 bits, safe in file names)."""
-    return base64.b32encode(random_bytes).decode("ascii").lower()
+    number = int.from_bytes(random_bytes, "big")
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10)])
 
 
 def child_incarnation(parent_incarnation: str, execution: int, seq: int) -> str:

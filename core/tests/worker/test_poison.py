@@ -48,7 +48,7 @@ class Deadly:
         if not self.is_mended:
             process = self.supervisor.process
             assert process.worker is not None
-            self.company.append(process.worker._solitude._at_work - 1)
+            self.company.append(process.worker._solitude.at_work - 1)
             process.life.die()
 
 

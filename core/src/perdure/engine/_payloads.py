@@ -64,16 +64,16 @@ class Offload:
 
     def all(self, members: tuple[_E, ...]) -> tuple[_E, ...]:
         """Treat each event; the same tuple comes back if nothing was large."""
-        if not any(self._is_large(member) for member in members):
+        if not any([self._is_large(member) for member in members]):
             return members
         return tuple(self._replace(member) if self._is_large(member) else member for member in members)
 
     def _is_large(self, event: msgspec.Struct) -> bool:
-        payload = getattr(event, "input", None) or getattr(event, "result", None)
+        payload = events.payload_of(event)
         return isinstance(payload, bytes) and len(payload) > self._limit
 
     def _replace(self, event: _E) -> _E:
-        field = "input" if hasattr(event, "input") else "result"
+        field = events.PAYLOAD_FIELDS[type(event)]
         copy = out_of_line(self._key, f"{self._prefix}/{len(self.payloads)}", getattr(event, field))
         self.payloads.append(copy.stored)
         return msgspec.structs.replace(event, **{field: copy.reference})

@@ -127,18 +127,17 @@ class OpenHub:
 
     def _within_delays(self, step: Step) -> Step:
         """Shorten delays that the queue cannot keep: whoever receives such a message early sends it on (R13)."""
-        now = self.clock.now()
-
-        def shorten(sent: Envelope) -> Envelope:
-            longest = self.queue.capabilities[queue_class(sent.queue)].delay_seconds_max
-            # A second less: what the queue subtracts again must not come out above its limit for a rounding error.
-            latest = now + max(0.0, longest - 1)
-            return sent if sent.not_before <= latest else msgspec.structs.replace(sent, not_before=latest)
-
-        if all(sent.not_before <= now for sent in step.send) and not step.create:
+        if not step.create and not any([sent.not_before for sent in step.send]):
             return step
-        create = [msgspec.structs.replace(one, then=shorten(one.then)) for one in step.create]
-        return msgspec.structs.replace(step, create=tuple(create), send=tuple([shorten(one) for one in step.send]))
+        create = [msgspec.structs.replace(one, then=self._shortened(one.then)) for one in step.create]
+        send = [self._shortened(one) for one in step.send]
+        return msgspec.structs.replace(step, create=tuple(create), send=tuple(send))
+
+    def _shortened(self, sent: Envelope) -> Envelope:
+        longest = self.queue.capabilities[queue_class(sent.queue)].delay_seconds_max
+        # A second less: what the queue subtracts again must not come out above its limit for a rounding error.
+        latest = self.clock.now() + max(0.0, longest - 1)
+        return sent if sent.not_before <= latest else msgspec.structs.replace(sent, not_before=latest)
 
     async def put_payloads(self, payloads: Iterable[tuple[StoredPayload, bytes]]) -> None:
         """Write payloads out of line: before the record or message that names them (R16)."""
@@ -160,7 +159,7 @@ class OpenHub:
 
     async def inline(self, key: Key, members: tuple[_E, ...]) -> tuple[_E, ...]:
         """Bring the payloads of events in line; the same tuple comes back if all were."""
-        if not any(_reference(member) for member in members):
+        if not any([_reference(member) for member in members]):
             return members
         return tuple([await self._inline_one(key, member) for member in members])
 
@@ -189,10 +188,8 @@ class OpenHub:
 
 def _reference(event: msgspec.Struct) -> str:
     """Name the field of an event that is out of line, if one is."""
-    for field in ("input", "result"):
-        if isinstance(getattr(event, field, None), events.PayloadRef):
-            return field
-    return ""
+    field = events.PAYLOAD_FIELDS.get(type(event), "")
+    return field if field and isinstance(getattr(event, field), events.PayloadRef) else ""
 
 
 async def open_hub(settings: Settings, *, environment: Environment | None = None) -> OpenHub:

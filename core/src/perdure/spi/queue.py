@@ -5,6 +5,7 @@ Queues are named `class:name`: `turns:default` wakes orchestrations (group = ins
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NewType
 
@@ -37,6 +38,7 @@ WorkerId = NewType("WorkerId", str)
 """Who receives: unique per worker, the same for all its receives; stores and queues may use it for affinity."""
 
 
+@functools.lru_cache(maxsize=1024)
 def queue_class(queue: QueueName) -> str:
     """Tell the class of a queue: `turns` or `tasks`."""
     return queue.partition(":")[0]

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -25,7 +24,7 @@ from perdure.worker._attempts import Attempts, Ended
 from perdure.worker._turns import Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from perdure.authoring import Registry
     from perdure.config import WorkerSettings
@@ -44,6 +43,18 @@ logger = logging.getLogger("perdure.worker")
 PASS_ON_DELAY_SECONDS = 5.0
 CLEAN_UP_SECONDS = 10.0
 """How long activities that are broken off may take to clean up before they are left to themselves."""
+
+
+class Reserved(NamedTuple):
+    """Room that is kept.
+
+    Attributes:
+        message_ids: Of the activities it is for: to be claimed, that is held from birth (R17).
+        queues: The queue of each.
+    """
+
+    message_ids: frozenset[str]
+    queues: list[QueueName]
 
 
 class Activities:
@@ -110,27 +121,27 @@ class Activities:
         unrecorded = self._leases.count(queue) - self._in_hand[queue]
         return max(0, min(most - running, 2 * most - running - unrecorded))
 
-    @contextmanager
-    def reserve(self, record: TurnRecord) -> Generator[frozenset[str]]:
+    def reserve(self, record: TurnRecord) -> Reserved:
         """Keep room, while a turn is committed, for those of its activities that this worker would begin at once.
 
-        Yields:
-            Their message ids, to be claimed: to be held from birth (R17).
+        `release` follows, whatever comes of the turn.
         """
-        wanted: dict[str, QueueName] = {}
-        reserved: Counter[QueueName] = Counter()
+        wanted: list[str] = []
+        queues: list[QueueName] = []
         for event in record.decisions:
             if isinstance(event, events.TaskScheduled) and self._registry.find_activity(event.name) is not None:
                 queue = tasks_queue(event.queue)
-                if queue in self._serves_tasks and self.free(queue) > reserved[queue]:
-                    reserved[queue] += 1
-                    wanted[message_id(record.incarnation, record.execution, event.seq)] = queue
-        self._reserved.update(reserved)
-        try:
-            yield frozenset(wanted)
-        finally:
-            self._reserved.subtract(reserved)
-            self.on_room()
+                if queue in self._serves_tasks and self.free(queue) > 0:
+                    self._reserved[queue] += 1
+                    queues.append(queue)
+                    wanted.append(message_id(record.incarnation, record.execution, event.seq))
+        return Reserved(frozenset(wanted), queues)
+
+    def release(self, reserved: Reserved) -> None:
+        """Give the room free again; what was begun meanwhile takes its own."""
+        for queue in reserved.queues:
+            self._reserved[queue] -= 1
+        self.on_room()
 
     def begin(self, deliveries: Iterable[Delivery]) -> None:
         """Begin claimed activities; there is room for them."""

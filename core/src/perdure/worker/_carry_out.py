@@ -65,6 +65,18 @@ class Identity(msgspec.Struct, frozen=True):
     lease_seconds: float
 
 
+class _Judged:
+    """Messages by what is to be done with them."""
+
+    __slots__ = ("dropped", "duplicates", "early", "run")
+
+    def __init__(self) -> None:
+        self.run: list[Arrival] = []
+        self.duplicates: list[Arrival] = []
+        self.dropped: list[Arrival] = []
+        self.early: list[Arrival] = []
+
+
 class _Stale(Exception):
     """The state at hand is too old or was overtaken: read the history and judge again."""
 
@@ -205,7 +217,7 @@ class CarryOut:
         now = self._hub.clock.now()
         judged = self._judge(state, arrivals, now, authoritative=authoritative)
         await self._settle(state, judged)
-        arrivals[:] = judged[Verdict.RUN]
+        arrivals[:] = judged.run
         if not arrivals:
             return
         assert seat is not None
@@ -223,18 +235,25 @@ class CarryOut:
 
     def _judge(
         self, state: InstanceState | None, arrivals: list[Arrival], now: float, *, authoritative: bool
-    ) -> dict[Verdict, list[Arrival]]:
-        judged: dict[Verdict, list[Arrival]] = {verdict: [] for verdict in Verdict}
+    ) -> _Judged:
+        judged = _Judged()
         for arrival in arrivals:
-            verdict = classify(state, arrival.message, now=now, authoritative=authoritative)
-            if verdict is Verdict.RELOAD:
-                raise _Stale
-            judged[verdict].append(arrival)
+            match classify(state, arrival.message, now=now, authoritative=authoritative):
+                case Verdict.RUN:
+                    judged.run.append(arrival)
+                case Verdict.DUPLICATE:
+                    judged.duplicates.append(arrival)
+                case Verdict.DROP:
+                    judged.dropped.append(arrival)
+                case Verdict.EARLY:
+                    judged.early.append(arrival)
+                case Verdict.RELOAD:
+                    raise _Stale
         return judged
 
-    async def _settle(self, state: InstanceState | None, judged: dict[Verdict, list[Arrival]]) -> None:
+    async def _settle(self, state: InstanceState | None, judged: _Judged) -> None:
         """Deal with what needs no turn, in one Step."""
-        duplicates, dropped, early = judged[Verdict.DUPLICATE], judged[Verdict.DROP], judged[Verdict.EARLY]
+        duplicates, dropped, early = judged.duplicates, judged.dropped, judged.early
         settled = [*duplicates, *dropped, *early]
         if not settled:
             return
@@ -296,7 +315,9 @@ class CarryOut:
     async def _inputs(self, state: InstanceState, arrivals: list[Arrival], now: float) -> tuple[events.INPUTS, ...]:
         """Collect inputs; a child's large result is copied, for crossing instances copies (R16)."""
         inputs = inputs_of(state, [arrival.message for arrival in arrivals], now)
-        return tuple([await self._copied(state, event) for event in inputs])
+        if any([isinstance(event, events.SubOrchestrationCompleted) for event in inputs]):
+            return tuple([await self._copied(state, event) for event in inputs])
+        return inputs
 
     async def _copied(self, state: InstanceState, event: events.INPUTS) -> events.INPUTS:
         if not isinstance(event, events.SubOrchestrationCompleted) or isinstance(event.result, bytes):
@@ -312,9 +333,13 @@ class CarryOut:
         await self._hub.put_payloads(plan.payloads)
         if self._hub.clock.monotonic() - began > self._identity.lease_seconds / 2:
             await self._check_nothing_happened(append.key, append.expected)
-        with self._activities.reserve(plan.record) as wanted:
+        reserved = self._activities.reserve(plan.record)
+        try:
+            wanted = reserved.message_ids
             claim = Claim(self._identity.worker, self._identity.lease_seconds, wanted) if wanted else None
-            await self._commit(msgspec.structs.replace(plan.step, claim=claim), arrivals)
+            await self._commit(plan.step, arrivals, claim)
+        finally:
+            self._activities.release(reserved)
         state = seat.state
         state.sent_upto = state.version if self._hub.committer.capabilities.atomic else plan.sent_upto
         state.history_bytes += len(append.record)
@@ -331,9 +356,9 @@ class CarryOut:
         if not isinstance(head, Head) or head.version != expected:
             raise _Overtaken
 
-    async def _commit(self, step: Step, arrivals: Sequence[Arrival]) -> None:
+    async def _commit(self, step: Step, arrivals: Sequence[Arrival], claim: Claim | None = None) -> None:
         deliveries = deliveries_of(arrivals)
-        step = msgspec.structs.replace(step, complete=deliveries)
+        step = Step(step.append, step.create, step.send, deliveries, claim)
         done = await self._hub.commit(step, give_up_seconds=self._identity.lease_seconds / 2)
         if isinstance(done, Conflict):
             raise _Overtaken

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from perdure import codec
+from perdure import codec, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from perdure import events
     from perdure.errors import Failure
     from perdure.spi import StoreCapabilities
     from perdure.worker._turns import Arrival
@@ -27,6 +26,8 @@ MEMBERS_MAX = 3
 
 def first_batch(arrivals: Sequence[Arrival], limits: StoreCapabilities) -> list[Arrival]:
     """Take as many messages as fit into one record beside what the code decides; at least one."""
+    if len(arrivals) == 1:
+        return [*arrivals]
     left = limits.record_bytes_max // 4
     batch: list[Arrival] = []
     for arrival in arrivals:
@@ -45,7 +46,7 @@ def inline_limit(members: Iterable[events.INPUTS | events.DECISIONS], usual: int
     """Say which payloads go out of line: fewer stay in a record that would get too large with the usual limit."""
     together = 0
     for member in members:
-        payload = getattr(member, "input", None) or getattr(member, "result", None)
+        payload = events.payload_of(member)
         together += len(payload) if isinstance(payload, bytes) and len(payload) <= usual else 0
     return usual if together <= record_bytes_max // 2 else min(usual, INLINE_BYTES_MIN)
 
