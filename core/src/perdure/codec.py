@@ -35,6 +35,8 @@ __all__ = ["decode_message", "decode_record", "encode", "export_lines", "import_
 _MAGIC = 0xD7
 _MAJOR = 1
 _CODEC_MSGPACK = 1
+_USUAL = zlib.crc32(bytes((_MAJOR, _CODEC_MSGPACK)))
+"""Where the checksum of a body goes on from: it covers the header, too."""
 _HEADER = struct.Struct(">BBBI")
 _PLAIN = "$msgpack"
 _REFERENCE = "$payload"
@@ -57,7 +59,8 @@ def encode(value: TurnRecord | Message) -> bytes:
 
 
 def _checksum(major: int, codec: int, body: bytes | memoryview) -> int:
-    return zlib.crc32(body, zlib.crc32(bytes((major, codec))))
+    is_usual = major == _MAJOR and codec == _CODEC_MSGPACK
+    return zlib.crc32(body, _USUAL if is_usual else zlib.crc32(bytes((major, codec))))
 
 
 def decode_record(data: bytes, *, where: str) -> TurnRecord:

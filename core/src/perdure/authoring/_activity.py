@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -75,7 +76,7 @@ class Activity(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<activity {self.name!r} at {self.location}>"
 
-    @property
+    @functools.cached_property
     def is_async(self) -> bool:
         """Whether the function is `async def`; if not, a worker runs it in a thread."""
         return inspect.iscoroutinefunction(self.fn)

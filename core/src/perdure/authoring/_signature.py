@@ -55,6 +55,7 @@ class Signature:
         self._fn = fn
         self.name = f"{fn.__name__}()"
         self.parameters = tuple(inspect.signature(fn).parameters.values())
+        self._are_placed = all(parameter.kind in _PLACED for parameter in self.parameters)
         self.bind = _binder(fn.__qualname__, self.parameters)
         self._codecs: _Codecs | None = None
         try:
@@ -93,6 +94,8 @@ class Signature:
 
     def split(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the value of each parameter into positional and keyword arguments."""
+        if self._are_placed:
+            return values, {}
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
         for parameter, value in zip(self.parameters, values, strict=True):

@@ -82,7 +82,9 @@ def _misformed(record: TurnRecord) -> str:
     decisions = record.decisions
     if record.turn is None and decisions:
         return f"holds {type(decisions[0]).__name__}, although nobody ran the code"
-    if len(decisions) > 1 and any(isinstance(decision, events.TurnFailed) for decision in decisions):
+    if len(decisions) <= 1:
+        return ""
+    if any(isinstance(decision, events.TurnFailed) for decision in decisions):
         return "holds decisions of a turn that failed"
     if any(isinstance(decision, Outcome) for decision in decisions[:-1]):
         return "goes on after it closed the instance"

@@ -10,7 +10,7 @@ from perdure.replay._compare import describe, input_differs, is_same, mismatch
 from perdure.replay._where import asking_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from perdure.errors import NotDeterministic
 
@@ -81,11 +81,11 @@ class Ledger:
             )
         return recorded
 
-    def end(self, waits_at: str) -> tuple[Command, ...]:
+    def end(self, waits_at: Callable[[], str]) -> tuple[Command, ...]:
         """End the turn.
 
         Args:
-            waits_at: Where the code waits now, for the message.
+            waits_at: Finds where the code waits now, for the message.
 
         Returns:
             The commands of a new turn, in order; nothing for a recorded one.
@@ -94,7 +94,7 @@ class Ledger:
             NotDeterministic: The record holds a decision that the code did not ask for.
         """
         if self._recorded is not None and self._position < len(self._recorded):
-            raise self._missing(self._recorded[self._position], waits_at)
+            raise self._missing(self._recorded[self._position], waits_at())
         asked, self._asked = self._asked, []
         return tuple(asked)
 

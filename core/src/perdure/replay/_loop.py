@@ -119,7 +119,7 @@ class ReplayLoop(Driver):
             NotDeterministic: The record of the turn holds more.
         """
         self.raise_doom()
-        return self.ledger.end(self.main_line())
+        return self.ledger.end(self.main_line)
 
     def begin(self, info: Info, seed: int) -> None:
         """Take what the first input tells."""

@@ -35,8 +35,12 @@ def asking_line() -> tuple[str, bool]:
 
 def caller_outside(frame: FrameType) -> FrameType:
     """Find the nearest frame, outwards from `frame`, that is not perdure's own. Cheap: made for every call."""
-    while _module(frame).startswith("perdure.") and frame.f_back is not None:
-        frame = frame.f_back
+    outer: FrameType | None = frame
+    while outer is not None:
+        frame = outer
+        if not frame.f_globals.get("__name__", "").startswith("perdure."):
+            break
+        outer = frame.f_back
     return frame
 
 

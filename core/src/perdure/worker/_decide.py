@@ -152,8 +152,8 @@ class Decide:
         """Refuse payloads that no hub of this kind could keep: a failed instance tells more than a stuck one."""
         limit = self._hub.store.capabilities.payload_bytes_max
         for decision in decisions:
-            payload = getattr(decision, "input", b"") or getattr(decision, "result", b"")
-            if len(payload) > limit:
+            payload = events.payload_of(decision)
+            if isinstance(payload, bytes) and len(payload) > limit:
                 what = f"{type(decision).__name__} {getattr(decision, 'name', '')}".strip()
                 problem = Misuse(
                     f"{what} has a payload of {len(payload):,} bytes, this hub keeps {limit:,}: store the data "

@@ -10,14 +10,11 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from perdure.replay import TurnOverrun
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from perdure.replay import Execution
 
 __all__ = ["Watchdog"]
@@ -40,6 +37,22 @@ def _take_in(thread_id: int) -> None:
         pass
 
 
+class _Watch:
+    """One turn's watch. A class, for each turn passes here."""
+
+    __slots__ = ("_execution", "_watchdog")
+
+    def __init__(self, watchdog: Watchdog, execution: Execution) -> None:
+        self._watchdog = watchdog
+        self._execution = execution
+
+    def __enter__(self) -> None:
+        self._watchdog.begin(self._execution)
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.end(self._execution)
+
+
 class Watchdog:
     """Watches one turn at a time, of the thread that calls `watch`."""
 
@@ -50,21 +63,24 @@ class Watchdog:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def watch(self, execution: Execution) -> Generator[None]:
+    def watch(self, execution: Execution) -> _Watch:
         """Bound what runs inside to the limit of wall time."""
+        return _Watch(self, execution)
+
+    def begin(self, execution: Execution) -> None:
+        """Watch what this thread does from now on."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._look, name="perdure-watchdog", daemon=True)
             self._thread.start()
+        self._watched = (execution, threading.get_ident(), time.monotonic() + self._limit)
+
+    def end(self, execution: Execution) -> None:
+        """Watch no more; whatever is thrown in here does not get out."""
         thread_id = threading.get_ident()
-        self._watched = (execution, thread_id, time.monotonic() + self._limit)
         try:
-            yield
-        finally:
-            try:
-                self._forget(execution, thread_id)
-            except TurnOverrun:  # it arrived at the door; the next one is a tenth of the limit away
-                self._forget(execution, thread_id)
+            self._forget(execution, thread_id)
+        except TurnOverrun:  # it arrived at the door; the next one is a tenth of the limit away
+            self._forget(execution, thread_id)
 
     def stop(self) -> None:
         """End the thread."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from perdure.spi import Key, Misuse, QueueName, Unavailable
 from perdure_local.sqlite._errors import translated
-from perdure_local.sqlite._folder import prepare_folder
+from perdure_local.sqlite._folder import check_log, note_made, prepare_folder
 from perdure_local.sqlite._group import GroupCommit
 from perdure_local.sqlite._histories import read_tokens
 from perdure_local.sqlite._lock import FairLock
@@ -71,6 +72,7 @@ class Database:
 
     def __init__(self, folder: Path, entropy: Entropy) -> None:
         self.folder = folder
+        self._file = str(folder / "hub.db")
         self._holder = 1 + int.from_bytes(entropy.random_bytes(6), "big")
         self._users = 0
         self._opening = asyncio.Lock()
@@ -129,7 +131,7 @@ class Database:
     def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """Run several reads that see one moment."""
         self.check_open()
-        with translated():
+        with translated(self._file):
             self.connection.execute("BEGIN")
             try:
                 return look(self.connection)
@@ -140,7 +142,7 @@ class Database:
     def look(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read of one statement."""
         self.check_open()
-        with translated():
+        with translated(self._file):
             return look(self.connection)
 
     async def on_thread(self, call: Callable[[], T]) -> T:
@@ -167,7 +169,10 @@ class Database:
             undo.callback(self._pokes.close)
             await self._lock.wait()
             try:
+                if not _CONNECTED[self.folder]:
+                    check_log(self.folder)
                 self.connection = _connect(self.folder / "hub.db")
+                _CONNECTED[self.folder] += 1
             finally:
                 self._lock.release()
             undo.pop_all()
@@ -179,23 +184,22 @@ class Database:
     async def _close(self) -> None:
         await self.changes.close()
         self._threads.shutdown(wait=False)
-        self._pokes.close()
-        # The last connection of all carries the log over and deletes it, which must not meet another one's write.
-        await self._lock.wait()
-        try:
-            with translated():
+        with translated(str(self.folder)), ExitStack() as last:
+            last.callback(self._lock.close)  # Whatever fails: others wait for it.
+            try:
+                self._pokes.close()
+            finally:
+                # The last connection of all carries the log over and deletes it, which must not meet another's write.
+                await self._lock.wait()
                 self.connection.close()
-        finally:
-            self._lock.close()
+                _CONNECTED[self.folder] -= 1
 
     def _listen(self) -> None:
         self.check_open()
-        with translated():
+        with translated(str(self.folder)):
             self._pokes.listen()
 
-    def _on_commit(
-        self, queues: AbstractSet[QueueName], changed: AbstractSet[Key], ended: AbstractSet[Key]
-    ) -> None:
+    def _on_commit(self, queues: AbstractSet[QueueName], changed: AbstractSet[Key], ended: AbstractSet[Key]) -> None:
         self._queues.wake(queues)
         self.key_changes.wake(changed)
         self.key_ends.wake(ended)
@@ -212,6 +216,8 @@ class Database:
 
 
 _OPEN: dict[tuple[Path, asyncio.AbstractEventLoop], Database] = {}
+_CONNECTED: Counter[Path] = Counter()
+"""How many connections this process has to each hub; looked at and changed under the hub's lock."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -224,6 +230,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         prepare_schema(connection)
         _configure(connection, path)
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        note_made(path.parent)
     except BaseException:
         connection.close()
         raise

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["is_busy", "translate", "translated"]
 
 _FULL = "The disk is full, nothing was written: free some space."
-_DAMAGED = "The database is damaged or is no SQLite database; nothing was changed. Restore the folder from a backup."
+_DAMAGED = (
+    "The database is damaged or is no SQLite database, or the disk cannot read it (look into the system log); nothing "
+    "was changed. Restore the folder from a backup."
+)
 _NOT_ALLOWED = "The folder must be readable and writable by this user: check its owner, its mode and the mount."
 _BUSY = "Another program holds the database: close it. (Perdure's own processes wait for each other.)"
 _INPUT_OUTPUT = "The disk reports an error: look into the system log."
@@ -31,6 +34,9 @@ _SQLITE: dict[int, tuple[type[PerdureError], str]] = {
     sqlite3.SQLITE_CANTOPEN: (Unavailable, "The database cannot be opened: is the folder gone, are file handles left?"),
     sqlite3.SQLITE_CORRUPT: (Corrupt, _DAMAGED),
     sqlite3.SQLITE_NOTADB: (Corrupt, _DAMAGED),
+    # What we write fits the tables as we made them: else they are not what we made.
+    sqlite3.SQLITE_CONSTRAINT: (Corrupt, _DAMAGED),
+    sqlite3.SQLITE_MISMATCH: (Corrupt, _DAMAGED),
     sqlite3.SQLITE_READONLY: (Misuse, _NOT_ALLOWED),
     sqlite3.SQLITE_PERM: (Misuse, _NOT_ALLOWED),
     sqlite3.SQLITE_TOOBIG: (Misuse, "The value is larger than SQLite can hold."),
@@ -70,6 +76,8 @@ def translate(error: Exception, *, where: str = "", committing: bool = False) ->
     kind: type[PerdureError]
     if isinstance(error, UnicodeEncodeError):
         kind, mend = Misuse, "Text with lone surrogates cannot be stored: remove them."
+    elif isinstance(error, UnicodeDecodeError) or _is_damage(error):
+        kind, mend = Corrupt, _DAMAGED
     elif isinstance(error, sqlite3.Error) and _code(error) in _SQLITE:
         kind, mend = _SQLITE[_code(error)]
         if committing and _code(error) == sqlite3.SQLITE_IOERR:
@@ -95,15 +103,22 @@ def translated(where: str = "") -> Generator[None, None, None]:
         PerdureError: The kind says what to do; the message, how to mend it.
         Error: Not in the table.
         OSError: Not in the table.
-        UnicodeEncodeError: Never.
+        UnicodeError: Never.
     """
     try:
         yield
-    except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         ours = translate(error, where=where)
         if ours is error:
             raise
         raise ours from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Tell damage that has no code of its own: text that is no text, and tables or columns that have another name."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    return not hasattr(error, "sqlite_errorcode") or str(error).startswith("no such ")
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -1,6 +1,7 @@
 """The folder of a hub: which ones are fit, and what lies in it.
 
-hub.db, hub.db-wal, hub.db-shm     the database
+hub.db, hub.db-wal, hub.db-shm     the database, its log and the index of the log
+hub.db-made                        there once hub.db holds a hub: from then on an empty one is a loss
 gate.lock, room.lock               the lock between processes
 payloads/                          large values, one file each
 wake/                              one socket per process that waits for something
@@ -9,14 +10,17 @@ wake/                              one socket per process that waits for somethi
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+import struct
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from perdure.spi import Misuse
+from perdure.spi import Corrupt, Misuse
 
-__all__ = ["find_file_system", "prepare_folder"]
+__all__ = ["check_log", "find_file_system", "note_made", "prepare_folder"]
 
 _SHARED_FILE_SYSTEMS = frozenset({
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fakeowner", "fuse.ceph", "fuse.cephfs", "fuse.gcsfuse",
@@ -40,17 +44,106 @@ def prepare_folder(path: str) -> Path:
 
     Raises:
         Misuse: It cannot be used; the message says what to change.
+        Corrupt: The database that was here is gone.
     """
     if not path or "\0" in path:
         raise Misuse(f"sqlite:{path!r} names no folder: write for example sqlite:.perdure.")
     folder = Path(os.path.realpath(path))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check(folder)
+    _check_not_lost(folder)
     for name in ("payloads", "wake"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     _create_file(folder / "hub.db")
     _sync(folder)
     return folder
+
+
+def note_made(folder: Path) -> None:
+    """Note, once, that hub.db holds a hub."""
+    made = folder / "hub.db-made"
+    if not made.exists():
+        _create_file(made)
+        _sync(folder)
+
+
+def _check_not_lost(folder: Path) -> None:
+    """Guard against a database that was cut to nothing: SQLite would take it for a new one."""
+    database = folder / "hub.db"
+    is_empty = not database.exists() or database.stat().st_size <= 1  # SQLite takes one byte for nothing, too.
+    if is_empty and (folder / "hub.db-made").exists():
+        raise Corrupt(
+            f"{database} is empty or gone, and it held a hub; nothing was changed. Restore the folder from a backup, "
+            f"or delete all of {folder} to begin anew."
+        )
+
+
+class _Log(NamedTuple):
+    """What the index of the log says of it.
+
+    Attributes:
+        frame_count: How many frames are committed.
+        salt: Of this log, unlike those of earlier and later ones; zeros if there is no log.
+    """
+
+    frame_count: int
+    salt: bytes
+
+
+_INDEX = struct.Struct("=I8xBxxxI12x8s8x")
+"""The first of two equal headers of the index: format, whether it is in use, committed frames, salt."""
+_INDEX_FORMAT = 3007000
+_NO_SALT = bytes(8)
+
+
+def _parse_index(index: bytes) -> _Log | None:
+    """Read what a process that died left; None if that says nothing."""
+    first, second = index[: _INDEX.size], index[_INDEX.size : 2 * _INDEX.size]
+    if first != second or len(first) < _INDEX.size:
+        return None
+    index_format, is_used, frame_count, salt = _INDEX.unpack(first)
+    return _Log(frame_count, salt) if (index_format, is_used) == (_INDEX_FORMAT, 1) else None
+
+
+def check_log(folder: Path) -> None:
+    """Guard against a log that was damaged after its writer died; under the lock.
+
+    SQLite takes what follows the damage for a transaction that was not finished, drops it without a word, and then
+    carries an older state into the database. But the index, which is not synced and which SQLite makes anew, tells how
+    much was committed: it is written when the log has been synced, so it is never ahead of a log that is whole.
+
+    Args:
+        folder: Where this process has no connection: closing any handle of the index would drop the locks of it.
+
+    Raises:
+        Corrupt: Commits are missing; everything is as it was.
+        Error: SQLite cannot open the database.
+        OSError: The index cannot be read.
+    """
+    index = folder / "hub.db-shm"
+    left = index.read_bytes() if index.exists() else b""
+    before = _parse_index(left)
+    if before is None or not before.frame_count:
+        return
+    after = None
+    try:
+        # Closed again, one that only reads neither carries the log over nor deletes it.
+        with closing(sqlite3.connect(f"{(folder / 'hub.db').as_uri()}?mode=ro", uri=True)) as reader:
+            reader.execute("PRAGMA user_version").fetchone()
+        after = _parse_index(index.read_bytes())
+    finally:
+        if after is None or _is_less(after, before):
+            index.write_bytes(left)  # The next one who opens it must find out, too.
+    if after is not None and _is_less(after, before):
+        raise Corrupt(
+            f"{folder / 'hub.db-wal'} is damaged: {after.frame_count} of {before.frame_count} committed frames can be "
+            "read; nothing was changed. Restore the folder from a backup. "
+            f"(To go on without the others, delete {index.name}.)"
+        )
+
+
+def _is_less(after: _Log, before: _Log) -> bool:
+    return after.frame_count < before.frame_count and after.salt in {before.salt, _NO_SALT}
 
 
 def _create_file(path: Path) -> None:

@@ -64,7 +64,7 @@ class Transaction:
         return self.histories.write() + self.messages.write()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Change:
     """What somebody wants to have changed.
 

@@ -48,9 +48,12 @@ class PayloadFiles:
                 _check_same(payload, path, data)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             temporary = path.with_suffix(f".{salt}")
-            _write_durably(temporary, data)
-            # Crash here: the row has no file yet, and a temporary file stays. The same put writes the file.
-            temporary.rename(path)
+            try:
+                _write_durably(temporary, data)
+                # Crash here: the row has no file yet, and a temporary file stays. The same put writes the file.
+                temporary.rename(path)
+            finally:
+                temporary.unlink(missing_ok=True)  # There after a failure: each further try would fill the disk more.
             _sync_folder(path.parent)
             _sync_folder(self._folder)
 
