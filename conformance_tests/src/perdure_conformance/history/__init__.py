@@ -2,6 +2,7 @@
 
 from perdure_conformance.history._append import AppendClauses
 from perdure_conformance.history._changed import ChangedClauses
+from perdure_conformance.history._ended import EndedClauses
 from perdure_conformance.history._keys import KeyClauses
 from perdure_conformance.history._limits import LimitClauses
 from perdure_conformance.history._lost_answers import LostAnswerClauses
@@ -18,6 +19,7 @@ class HistoryStoreContract(
     LostAnswerClauses,
     ReadClauses,
     ChangedClauses,
+    EndedClauses,
     PurgeClauses,
     KeyClauses,
     ScanClauses,
