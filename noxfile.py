@@ -28,7 +28,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # A missing Python is reported by name and skipped, on CI too.
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "imports", "docs", "build", "alone", "cover", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "docs", "build", "alone", "tests"]
 
 
 # ── what the sessions share ──────────────────────────────────────────────────────────────────────────────────────────
@@ -162,23 +162,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-def cover(session: nox.Session) -> None:
-    """Branch coverage of replay, engine and spi: 98 % each, at most five excluded lines."""
-    install_everything(session, "test")
-    session.run("pytest", "-q", "-m", "not slow", "--cov", "--cov-report=", *workers(session), "core/tests")
-    for layer in PURE:
-        # The object history store joins when its index is built.
-        session.run("coverage", "report", "--fail-under=98", f"--include=core/src/perdure/{layer}/*.py")
-    session.run("python", ".ci/excluded_lines.py", *(f"core/src/perdure/{layer}" for layer in PURE))
-
-
-@nox.session
 @nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES if name != "conformance"])
 def alone(session: nox.Session, package: str) -> None:
-    """One package's quick tests, with nothing of ours but it and the suite; the command line is an extra, left out."""
+    """One package's quick tests, with nothing of ours but it and the suite; the command line is an extra, left out.
+
+    For core, branch coverage as well, in replay, engine and spi: 98 % each, at most five excluded lines.
+    """
     install(session, PACKAGES[package], "conformance_tests", groups=("test",))
     quick = ("-m", "not slow", "--ignore=core/tests/cli")
-    session.run("pytest", *workers(session), *quick, f"{PACKAGES[package]}/tests")
+    measured = ("--cov", "--cov-report=") if package == "core" else ()
+    session.run("pytest", *workers(session), *quick, *measured, f"{PACKAGES[package]}/tests")
+    for layer in PURE if package == "core" else ():
+        # The object history store joins when its index is built.
+        session.run("coverage", "report", "--fail-under=98", f"--include=core/src/perdure/{layer}/*.py")
+    if package == "core":
+        session.run("python", ".ci/excluded_lines.py", *(f"core/src/perdure/{layer}" for layer in PURE))
 
 
 @nox.session
