@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class _Command(msgspec.Struct, frozen=True):
+class _Command(msgspec.Struct, frozen=True, gc=False):
     """What every command shares."""
 
 

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True):
+class Failure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How something failed, as it is recorded and as it travels between processes.
 
     Attributes:

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-class PayloadRef(msgspec.Struct, frozen=True, array_like=True):
+class PayloadRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a payload is that was too large for the record (R16).
 
     Attributes:
@@ -62,7 +62,7 @@ Payload = bytes | PayloadRef
 """User data as msgpack, inline or out of line. Replay sees inline payloads only: shells resolve references first."""
 
 
-class Parent(msgspec.Struct, frozen=True, array_like=True):
+class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Who asked for a sub-orchestration: the task `seq` of one execution of one incarnation (R10)."""
 
     instance_id: str
@@ -73,7 +73,7 @@ class Parent(msgspec.Struct, frozen=True, array_like=True):
     """Queue of turns that the parent lives in: its outcome is sent there."""
 
 
-class RetryRules(msgspec.Struct, frozen=True, array_like=True):
+class RetryRules(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The numbers of a retry policy, as recorded when a task was first scheduled; replay obeys these.
 
     Attributes:
@@ -98,7 +98,7 @@ class RetryRules(msgspec.Struct, frozen=True, array_like=True):
     never_on: tuple[str, ...] = ()
 
 
-class _Event(msgspec.Struct, frozen=True, array_like=True):
+class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What every event shares: the stored form is an array that begins with the number."""
 
 

@@ -14,7 +14,7 @@ from perdure import events
 __all__ = ["ChildEnded", "Message", "RaiseEvent", "RunTask", "TaskEnded", "TimerDue", "Wake"]
 
 
-class _Message(msgspec.Struct, frozen=True, array_like=True):
+class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What every message shares."""
 
 

@@ -16,7 +16,7 @@ CLOSED = frozenset({"Completed", "Failed", "Canceled", "Terminated"})
 """Statuses in which nothing more is appended (S6)."""
 
 
-class TurnRecord(msgspec.Struct, frozen=True, array_like=True):
+class TurnRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One turn of one execution.
 
     Attributes:

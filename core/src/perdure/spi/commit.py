@@ -31,7 +31,7 @@ class CommitterCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     claims: bool
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """Which of the messages that a Step sends its own worker would like to hold from birth, and for how long."""
 
     worker: WorkerId
@@ -39,7 +39,7 @@ class Claim(msgspec.Struct, frozen=True):
     message_ids: frozenset[str]
 
 
-class Create(msgspec.Struct, frozen=True):
+class Create(msgspec.Struct, frozen=True, gc=False):
     """A new instance, and the message that tells how creating it went.
 
     Attributes:
@@ -54,7 +54,7 @@ class Create(msgspec.Struct, frozen=True):
     otherwise: Envelope
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What one change of a hub must do. Top to bottom; begin no line before the one above is durable.
 
     Attributes:
@@ -73,7 +73,7 @@ class Step(msgspec.Struct, frozen=True):
     claim: Claim | None = None
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, frozen=True, gc=False):
     """The Step is durable as a whole.
 
     Attributes:

@@ -64,7 +64,7 @@ class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     server_time: bool
 
 
-class Summary(msgspec.Struct, frozen=True, array_like=True):
+class Summary(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What can be queried about an instance without reading its history. Written with each append.
 
     Attributes:
@@ -105,7 +105,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
         return self.status in CLOSED
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One stored record: `data` is byte for byte what was appended."""
 
     version: int
@@ -113,7 +113,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
-class Append(msgspec.Struct, frozen=True):
+class Append(msgspec.Struct, frozen=True, gc=False):
     """One record to add to one history, only if nothing else happened to it.
 
     Attributes:
@@ -137,7 +137,7 @@ class Append(msgspec.Struct, frozen=True):
     create: bool = False
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A history as it was read.
 
     Attributes:
@@ -172,13 +172,13 @@ class NotModified(msgspec.Struct, frozen=True):
     """The history is what `known` says."""
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """The append is durable, now or since an earlier attempt with the same turn id. `version` is the record's."""
 
     version: int
 
 
-class Conflict(msgspec.Struct, frozen=True):
+class Conflict(msgspec.Struct, frozen=True, gc=False):
     """The append did not happen and will not: the history has `version`, not the expected one. Read again."""
 
     version: int
@@ -232,7 +232,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class StoredPayload(msgspec.Struct, frozen=True):
+class StoredPayload(msgspec.Struct, frozen=True, gc=False):
     """Where a payload out of line is: the key it belongs to and its name there (R16)."""
 
     key: Key

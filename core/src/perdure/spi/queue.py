@@ -70,7 +70,7 @@ class QueueCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     detects_lost_lease: bool
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A message to send.
 
     Attributes:
@@ -90,7 +90,7 @@ class Envelope(msgspec.Struct, frozen=True):
     partition: int = 0
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A received message: hidden from others until its lease ends, it is abandoned, completed or dead-lettered.
 
     Attributes:
