@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from perdure.spi import Key, Misuse, QueueName, Unavailable
+from perdure_local.sqlite._alive import Alive
 from perdure_local.sqlite._errors import translated
 from perdure_local.sqlite._folder import check_log, note_made, prepare_folder
 from perdure_local.sqlite._group import GroupCommit
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from perdure.spi import Entropy
+    from perdure_local.sqlite._group import Transaction
 
 __all__ = ["Database"]
 
@@ -34,6 +36,8 @@ T = TypeVar("T")
 
 _SQLITE_OLDEST = (3, 37, 0)
 """The first with STRICT tables."""
+
+_DEAD_LOOK_SECONDS = 1.0
 
 _BUSY_SECONDS = 0.25
 """How long another program's lock may block the loop. Perdure's own processes never meet here: they share a lock."""
@@ -75,6 +79,7 @@ class Database:
         self._file = str(folder / "hub.db")
         self._holder = 1 + int.from_bytes(entropy.random_bytes(6), "big")
         self._users = 0
+        self._looks_for_dead_at = 0.0
         self._opening = asyncio.Lock()
         self._is_open = False
         self._queues: Waiting[QueueName] = Waiting()
@@ -157,6 +162,29 @@ class Database:
         with self._queues.change_of(queue) as event:
             yield event
 
+    async def bury_the_dead(self, now: float) -> bool:
+        """End the leases of processes that died, if there are any; looks at most once in a while.
+
+        Args:
+            now: Monotonic.
+
+        Returns:
+            Whether something that was held is free now.
+        """
+        if now < self._looks_for_dead_at:
+            return False
+        self._looks_for_dead_at = now + _DEAD_LOOK_SECONDS
+        if not self._alive.find_dead():
+            return False
+        freed, dead = await self.changes.run(self._bury)
+        # Crash here: their files are found again, and nothing of theirs is held.
+        self._alive.forget(dead)
+        return freed
+
+    def _bury(self, transaction: Transaction) -> tuple[bool, list[int]]:
+        dead = self._alive.find_dead()  # again: now under the lock
+        return transaction.messages.end_leases_of(dead), dead
+
     def others(self) -> tuple[int, ...]:
         """Tell which other processes wait for something."""
         return self._pokes.others()
@@ -167,11 +195,15 @@ class Database:
             undo.callback(self._lock.close)
             self._pokes = Pokes(self.folder / "wake", self._holder, self._on_poke)
             undo.callback(self._pokes.close)
+            self._alive = Alive(self.folder / "alive", self._holder)
+            undo.callback(self._alive.close)
             await self._lock.wait()
             try:
-                if not _CONNECTED[self.folder]:
-                    check_log(self.folder)
-                self.connection = _connect(self.folder / "hub.db")
+                self._alive.begin()
+                with translated(self._file):
+                    if not _CONNECTED[self.folder]:
+                        check_log(self.folder)
+                    self.connection = _connect(self.folder / "hub.db")
                 _CONNECTED[self.folder] += 1
             finally:
                 self._lock.release()
@@ -186,6 +218,7 @@ class Database:
         self._threads.shutdown(wait=False)
         with translated(str(self.folder)), ExitStack() as last:
             last.callback(self._lock.close)  # Whatever fails: others wait for it.
+            last.callback(self._alive.close)
             try:
                 self._pokes.close()
             finally:

@@ -21,7 +21,7 @@ _DAMAGED = (
 )
 _NOT_ALLOWED = "The folder must be readable and writable by this user: check its owner, its mode and the mount."
 _BUSY = "Another program holds the database: close it. (Perdure's own processes wait for each other.)"
-_INPUT_OUTPUT = "The disk reports an error: look into the system log."
+_INPUT_OUTPUT = "The disk reports an error, or has no room: look into the system log, or free some space."
 _EXHAUSTED = "This process has no memory or no file handles left."
 
 _SQLITE: dict[int, tuple[type[PerdureError], str]] = {
@@ -34,9 +34,6 @@ _SQLITE: dict[int, tuple[type[PerdureError], str]] = {
     sqlite3.SQLITE_CANTOPEN: (Unavailable, "The database cannot be opened: is the folder gone, are file handles left?"),
     sqlite3.SQLITE_CORRUPT: (Corrupt, _DAMAGED),
     sqlite3.SQLITE_NOTADB: (Corrupt, _DAMAGED),
-    # What we write fits the tables as we made them: else they are not what we made.
-    sqlite3.SQLITE_CONSTRAINT: (Corrupt, _DAMAGED),
-    sqlite3.SQLITE_MISMATCH: (Corrupt, _DAMAGED),
     sqlite3.SQLITE_READONLY: (Misuse, _NOT_ALLOWED),
     sqlite3.SQLITE_PERM: (Misuse, _NOT_ALLOWED),
     sqlite3.SQLITE_TOOBIG: (Misuse, "The value is larger than SQLite can hold."),

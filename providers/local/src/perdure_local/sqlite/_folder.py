@@ -52,7 +52,7 @@ def prepare_folder(path: str) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check(folder)
     _check_not_lost(folder)
-    for name in ("payloads", "wake"):
+    for name in ("alive", "payloads", "wake"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     _create_file(folder / "hub.db")
     _sync(folder)

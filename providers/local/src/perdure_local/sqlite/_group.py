@@ -39,6 +39,9 @@ Answer = TypeVar("Answer")
 _CHANGES_MAX = 1024
 """Of one transaction: more would only let the first ones wait longer."""
 
+_ROUNDS_MAX = 8
+"""Rounds of the loop that a group waits for company: so long as each brings more, the sync is worth more."""
+
 _BYTES_MAX = 32 * 2**20
 """Of one transaction, unless a single change is larger."""
 
@@ -56,7 +59,7 @@ class Transaction:
 
     def __init__(self, connection: sqlite3.Connection, holder: int) -> None:
         self.histories = HistoryChanges(connection, holder)
-        self.messages = MessageChanges(connection)
+        self.messages = MessageChanges(connection, holder)
         self.connection = connection
 
     def write(self) -> int:
@@ -74,6 +77,7 @@ class _Change:
         deliveries: Leases that it looks at, likewise.
         size: Bytes that it writes, about.
         answer: Where the answer goes.
+        is_durable: Whether it has to outlast a power cut.
     """
 
     apply: Callable[[Transaction], Any]
@@ -81,6 +85,7 @@ class _Change:
     deliveries: Sequence[Delivery]
     size: int
     answer: asyncio.Future[Any]
+    is_durable: bool = True
 
 
 class GroupCommit:
@@ -109,6 +114,8 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Change] = deque()
         self._flush_is_coming = False
+        self._rounds = 0
+        self._counted = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -116,6 +123,7 @@ class GroupCommit:
         self._changed_queues: set[QueueName] = set()
         self._changed_keys: set[Key] = set()
         self._ended_keys: set[Key] = set()
+        self._is_sync_full = True
         self._pages_in_log = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -127,6 +135,7 @@ class GroupCommit:
         deliveries: Sequence[Delivery] = (),
         size: int = 0,
         undo: Callable[[Answer], Callable[[Transaction], object]] | None = None,
+        is_durable: bool = True,
     ) -> Answer:
         """Make a change; cancelling this either prevents it or leaves it whole.
 
@@ -136,6 +145,7 @@ class GroupCommit:
             deliveries: Leases it looks at.
             size: Bytes it writes, about.
             undo: From the answer, the change that gives back what it took: made if nobody waits for it any more.
+            is_durable: False: a power cut may undo it. The disk is not waited for where a group holds nothing else.
 
         Raises:
             CancelledError: This was cancelled.
@@ -143,7 +153,7 @@ class GroupCommit:
             Unknown: It may have happened.
         """
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._add(_Change(apply, keys, deliveries, size, answer))
+        self._add(_Change(apply, keys, deliveries, size, answer, is_durable))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -171,13 +181,19 @@ class GroupCommit:
         self._call_flush()
 
     def _call_flush(self) -> None:
-        # All tasks that were woken together have added their changes before this is called.
         if not self._flush_is_coming:
             self._flush_is_coming = True
+            self._rounds = self._counted = 0
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        if self._lock.try_acquire():
+        # A round that brings nothing more: whoever could be in this group is. Instances that were out of step by a
+        # round or two go on together from here; a lone change waits for one round in which nothing happens.
+        if self._counted < len(self._waiting) < _CHANGES_MAX and self._rounds < _ROUNDS_MAX:
+            self._counted = len(self._waiting)
+            self._rounds += 1
+            self._loop.call_soon(self._flush)
+        elif self._lock.try_acquire():
             self._flush_under_lock()
         else:
             self._task = self._loop.create_task(self._flush_when_free())
@@ -241,6 +257,20 @@ class GroupCommit:
                 change.answer.set_result(answer)
 
     def _transact(self, changes: Sequence[_Change]) -> list[Any]:
+        is_durable = any([change.is_durable for change in changes])
+        self._set_sync(is_full=is_durable)
+        try:
+            return self._write(changes)
+        finally:
+            self._set_sync(is_full=True)
+
+    def _set_sync(self, *, is_full: bool) -> None:
+        """Say whether COMMIT waits for the disk. What is not synced is, with the next commit that is."""
+        if self._is_sync_full is not is_full:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_full else 'NORMAL'}")
+            self._is_sync_full = is_full
+
+    def _write(self, changes: Sequence[_Change]) -> list[Any]:
         transaction = Transaction(self._connection, self._holder)
         self._committing = False
         try:

@@ -57,6 +57,7 @@ class Lease(NamedTuple):
     since: float
     until: float
     delivery_count: int
+    holder: int
 
 
 class Order(NamedTuple):
@@ -84,7 +85,14 @@ class Order(NamedTuple):
 class MessageChanges:
     """The messages of one write transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, holder: int) -> None:
+        """Begin with nothing read and nothing to write.
+
+        Args:
+            connection: In a write transaction.
+            holder: Who holds what is delivered here.
+        """
+        self._holder = holder
         self.changed_queues: set[QueueName] = set()
         self._connection = connection
         self._known: dict[int, Lease | None] = {}
@@ -101,7 +109,7 @@ class MessageChanges:
         """Read the leases of these deliveries together."""
         ids = [id_ for id_, _ in map(_parse, deliveries) if id_ not in self._known]
         self._known.update(dict.fromkeys(ids))
-        statement = "SELECT id, queue, nonce, since, until, count FROM leases WHERE id IN"
+        statement = "SELECT id, queue, nonce, since, until, count, holder FROM leases WHERE id IN"
         self._known.update((row[0], Lease(*row)) for row in for_each_in(self._connection, statement, ids))
 
     def send(
@@ -159,12 +167,24 @@ class MessageChanges:
         until = at.monotonic + order.lease_seconds
         return [
             self._deliver(
-                Lease(row[0], order.queue, order.nonce, at.monotonic, until, row[1] + 1),
+                Lease(row[0], order.queue, order.nonce, at.monotonic, until, row[1] + 1, self._holder),
                 _envelope(order.queue, row[2:]),
             )
             for row in found
             if row[1] < order.deliveries_max
         ]
+
+    def end_leases_of(self, holders: Sequence[int]) -> bool:
+        """End what is held by processes that are gone: it is found as any lease that has ended.
+
+        Returns:
+            Whether there was something.
+        """
+        self.write()
+        held = for_each_in(self._connection, "SELECT DISTINCT queue FROM leases WHERE holder IN", holders)
+        for_each_in(self._connection, "UPDATE leases SET until = since WHERE holder IN", holders)
+        self.changed_queues.update(QueueName(row[0]) for row in held)
+        return bool(held)
 
     def redrive(self, letters: Sequence[DeadLetter], at: Moment) -> list[bool]:
         """Make dead letters ready again."""
@@ -193,7 +213,7 @@ class MessageChanges:
         insert_rows(self._connection, columns, self._messages)
         insert_rows(self._connection, "ready (queue, id, count, since)", self._ready)
         insert_rows(self._connection, "delayed (queue, due, id, count)", self._delayed)
-        leases = "leases (id, queue, nonce, since, until, count)"
+        leases = "leases (id, queue, nonce, since, until, count, holder)"
         renewed = "ON CONFLICT (id) DO UPDATE SET since = excluded.since, until = excluded.until"
         insert_rows(self._connection, leases, list(self._leases.values()), on_conflict=renewed)
         insert_rows(self._connection, "dead (id, queue, nonce, count, reason)", self._dead)
@@ -215,7 +235,7 @@ class MessageChanges:
             self._place(envelope.queue, self._next_id, due, 0, at)
             return None
         until = at.monotonic + claim.lease_seconds
-        return self._deliver(Lease(self._next_id, envelope.queue, nonce, at.monotonic, until, 1), envelope)
+        return self._deliver(Lease(self._next_id, envelope.queue, nonce, at.monotonic, until, 1, self._holder), envelope)
 
     def _place(self, queue: QueueName, id_: int, due: float, count: int, at: Moment) -> None:
         if due:

@@ -42,7 +42,7 @@ class PayloadFiles:
         Raises:
             Misuse: It is there with other bytes.
         """
-        with translated():
+        with translated(str(self._folder)):
             path = self._path(payload)
             if path.exists():
                 _check_same(payload, path, data)
@@ -63,17 +63,19 @@ class PayloadFiles:
         Raises:
             Corrupt: It is not there.
         """
-        with translated():
+        with translated(str(self._folder)):
+            path = self._path(payload)
             try:
-                return self._path(payload).read_bytes()
+                return path.read_bytes()
             except FileNotFoundError:
                 raise Corrupt(
-                    f"{payload.key!r}: payload {payload.name!r} is not there. Restore the folder from a backup."
+                    f"{payload.key!r}: payload {payload.name!r} is not there, its file would be {path}. "
+                    "Restore the folder from a backup."
                 ) from None
 
     def delete(self, payloads: Iterable[StoredPayload]) -> None:
         """Delete files; those that are not there are passed over."""
-        with translated():
+        with translated(str(self._folder)):
             for payload in payloads:
                 self._path(payload).unlink(missing_ok=True)
 

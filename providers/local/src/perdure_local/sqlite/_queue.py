@@ -77,6 +77,8 @@ class SqliteQueue(WorkQueue, DeadLetters):
         with self.access.database.queue_change(queue) as change:
             while True:
                 change.clear()
+                if await self.access.database.bury_the_dead(self._clock.monotonic()):
+                    self._lease_ends.clear()
                 pause = self._seconds_to_next(queue)
                 if pause <= 0:
                     found = await self._take(queue, limit, lease_seconds)
@@ -104,8 +106,10 @@ class SqliteQueue(WorkQueue, DeadLetters):
     async def renew(self, deliveries: Sequence[Delivery], lease_seconds: float) -> list[bool]:
         for delivery in deliveries:
             check_lease(delivery.envelope.queue, lease_seconds)
-        return await self._with_leases(
-            deliveries, lambda transaction: transaction.messages.renew(deliveries, self.access.moment(), lease_seconds)
+        return await self.access.database.changes.run(
+            lambda transaction: transaction.messages.renew(deliveries, self.access.moment(), lease_seconds),
+            deliveries=deliveries,
+            is_durable=False,
         )
 
     async def dead_letter(self, deliveries: Sequence[Delivery], reason: str) -> None:
@@ -141,6 +145,7 @@ class SqliteQueue(WorkQueue, DeadLetters):
         return await self.access.database.changes.run(
             lambda transaction: transaction.messages.receive(order, self.access.moment()),
             undo=lambda found: lambda transaction: transaction.messages.abandon(found, self.access.moment(), 0),
+            is_durable=False,  # Undone by a power cut, the messages are there again: as they are without it.
         )
 
     def _seconds_to_next(self, queue: QueueName) -> float:

@@ -85,7 +85,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             nonce INTEGER NOT NULL,     -- of the delivery: an old receipt fits no new lease
             since REAL NOT NULL,        -- monotonic; a lease from the future is from before a reboot and void
             until REAL NOT NULL,
-            count INTEGER NOT NULL      -- deliveries, this one included
+            count INTEGER NOT NULL,     -- deliveries, this one included
+            holder INTEGER NOT NULL     -- opened database that holds it
         ) STRICT
         """,
         """
