@@ -13,6 +13,9 @@
     class TestCommitter(CommitterContract):
         harness = MyHarness
 
+    class TestHub(HubContract):
+        harness = MyHarness
+
 Each test is named after its clause (`test_h2_…`) and says in its docstring why the clause matters.
 """
 
@@ -31,5 +34,14 @@ from perdure_conformance.committer import CommitterContract  # noqa: E402 - see 
 from perdure_conformance.harness import Backend, Contract, Harness  # noqa: E402 - see above
 from perdure_conformance.history import HistoryStoreContract  # noqa: E402 - see above
 from perdure_conformance.queue import WorkQueueContract  # noqa: E402 - see above
+from perdure_conformance.scenarios import HubContract  # noqa: E402 - see above
 
-__all__ = ["Backend", "CommitterContract", "Contract", "Harness", "HistoryStoreContract", "WorkQueueContract"]
+__all__ = [
+    "Backend",
+    "CommitterContract",
+    "Contract",
+    "Harness",
+    "HistoryStoreContract",
+    "HubContract",
+    "WorkQueueContract",
+]

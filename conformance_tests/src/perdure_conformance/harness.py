@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -23,7 +23,7 @@ from perdure.spi import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -59,6 +59,8 @@ class Harness(ABC):
         moment: Shortest lease and delay, in seconds, that the backend keeps. Tests that wait wait for a few of them.
         time_is_virtual: `let_time_pass` takes no time, so tests may let days pass.
         environment: Clock and entropy for the clients. A subclass with a virtual clock replaces it.
+        gaps: Clauses that the backend does not keep, and why: `{"Q9": "it has no groups"}`. Their tests are not held
+            against it; the report lists them.
 
     Args:
         folder: A path of this test's own where nothing is yet; its parent is otherwise empty.
@@ -66,6 +68,7 @@ class Harness(ABC):
 
     moment: float = 1.0
     time_is_virtual: bool = False
+    gaps: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -213,6 +216,9 @@ class Contract:
 
     harness: type[Harness]
     """Set it in the subclass."""
+
+    level: int = 0
+    """What it takes part in: 0 clauses, 1 limits, 2 races, 5 orchestrations end to end."""
 
     pytestmark = pytest.mark.asyncio
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - kept with its kind
 from typing import TYPE_CHECKING
 
+import pytest
 from perdure_conformance import Harness
 from perdure_conformance.scenarios import HubContract
 
@@ -13,6 +13,8 @@ from perdure.spi import Environment, Location
 from perdure.testing import ManualClock, SeededEntropy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from perdure.spi import Committer, HistoryStore, WorkQueue
 
 
@@ -53,5 +55,6 @@ class TestMemory(HubContract):
     harness = MemoryHarness
 
 
+@pytest.mark.slow
 class TestTwoHalves(HubContract):
     harness = TwoHalvesHarness

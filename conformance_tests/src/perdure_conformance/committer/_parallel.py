@@ -20,6 +20,8 @@ KEYS_AT_ONCE = [Key(f"order-{number:02}") for number in range(COUNT)]
 class ParallelClauses(Contract):
     """Many Steps at once."""
 
+    level = 2
+
     async def test_c4_steps_of_different_keys_are_committed_at_the_same_time(self, harness: Harness) -> None:
         """One client, as the tasks of one worker do; a backend may group them, and answers each."""
         backend = await harness.open_backend()

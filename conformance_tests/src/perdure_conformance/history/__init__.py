@@ -6,6 +6,7 @@ from perdure_conformance.history._ended import EndedClauses
 from perdure_conformance.history._keys import KeyClauses
 from perdure_conformance.history._limits import LimitClauses
 from perdure_conformance.history._lost_answers import LostAnswerClauses
+from perdure_conformance.history._more_payloads import MorePayloadClauses
 from perdure_conformance.history._payloads import PayloadClauses
 from perdure_conformance.history._purge import PurgeClauses
 from perdure_conformance.history._read import ReadClauses
@@ -24,6 +25,7 @@ class HistoryStoreContract(
     KeyClauses,
     ScanClauses,
     PayloadClauses,
+    MorePayloadClauses,
     LimitClauses,
 ):
     """Everything that `perdure.spi.HistoryStore` promises."""

@@ -14,6 +14,8 @@ __all__ = ["LimitClauses"]
 class LimitClauses(Contract):
     """At a limit, and one past it."""
 
+    level = 1
+
     async def test_h10_capabilities_can_be_true(self, harness: Harness) -> None:
         """Core plans with these numbers before it makes a call."""
         capabilities = (await harness.open_store()).capabilities

@@ -8,12 +8,14 @@ from perdure.cli._config import config
 from perdure.cli._demo import demo
 from perdure.cli._history import history
 from perdure.cli._list import list_
+from perdure.cli._provider import provider
 from perdure.cli._providers import providers
 from perdure.cli._result import result
 from perdure.cli._run import run
 from perdure.cli._send import send
 from perdure.cli._shell import App
 from perdure.cli._show import show
+from perdure.cli._simulate import simulate
 from perdure.cli._start import start
 from perdure.cli._worker import worker
 
@@ -44,11 +46,15 @@ SECTIONS = {
 }
 
 
-@click.group(cls=App, sections=SECTIONS)
+@click.group(cls=App, sections=SECTIONS, commands_from="perdure.commands")
 @click.version_option(package_name="perdure-core", message="%(version)s")
 def app() -> None:
     """Durable orchestrations in plain async/await Python."""
 
 
-for command in (demo, run, worker, start, send, result, list_, show, history, providers, config):
+COMMANDS = (
+    demo, run, worker, start, send, result, list_, show, history, simulate, providers, provider, config,
+)  # fmt: skip
+
+for command in COMMANDS:
     app.add_command(command)

@@ -10,6 +10,7 @@ import shlex
 import sys
 import traceback
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -108,10 +109,27 @@ def _set_verbose(context: click.Context, _parameter: click.Parameter, value: boo
 class App(Command, click.Group):
     """The group of all commands: turns what they raise into a line and an exit code."""
 
+    def __init__(self, *args: Any, commands_from: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._commands_from = commands_from
+
+    @functools.cached_property
+    def _plugged(self) -> dict[str, metadata.EntryPoint]:
+        """Commands of other packages, each imported when it is asked for; ours come first."""
+        points = metadata.entry_points(group=self._commands_from) if self._commands_from else ()
+        return {point.name: point for point in points if point.name not in self.commands}
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the commands in the order in which they were added."""
+        """Give the commands in the order in which they were added, then those of other packages."""
         del ctx
-        return list(self.commands)
+        return [*self.commands, *sorted(self._plugged)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Get a command of ours, or load one of another package."""
+        if cmd_name not in self.commands and cmd_name in self._plugged:
+            plugged: click.Command = self._plugged[cmd_name].load()
+            return plugged
+        return super().get_command(ctx, cmd_name)
 
     def run(self) -> int:
         """Run on the arguments of the process, which is ours, and give the exit code."""

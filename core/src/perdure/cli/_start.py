@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -64,5 +65,6 @@ def start(
 
 
 async def _start(settings: Settings, call: Call[Any], **options: Any) -> Summary:
-    async with perdure.connect(settings=settings) as hub:
-        return await (await hub.start(call, **options)).summary()
+    with contextlib.closing(call):  # Where the hub cannot be opened nobody starts it, and Python would complain.
+        async with perdure.connect(settings=settings) as hub:
+            return await (await hub.start(call, **options)).summary()

@@ -64,7 +64,7 @@ class Offload:
 
     def all(self, members: tuple[_E, ...]) -> tuple[_E, ...]:
         """Treat each event; the same tuple comes back if nothing was large."""
-        if not any([self._is_large(member) for member in members]):
+        if not any(self._is_large(member) for member in members):
             return members
         return tuple(self._replace(member) if self._is_large(member) else member for member in members)
 

@@ -127,7 +127,7 @@ class OpenHub:
 
     def _within_delays(self, step: Step) -> Step:
         """Shorten delays that the queue cannot keep: whoever receives such a message early sends it on (R13)."""
-        if not step.create and not any([sent.not_before for sent in step.send]):
+        if not step.create and not any(sent.not_before for sent in step.send):
             return step
         create = [msgspec.structs.replace(one, then=self._shortened(one.then)) for one in step.create]
         send = [self._shortened(one) for one in step.send]
@@ -159,7 +159,7 @@ class OpenHub:
 
     async def inline(self, key: Key, members: tuple[_E, ...]) -> tuple[_E, ...]:
         """Bring the payloads of events in line; the same tuple comes back if all were."""
-        if not any([_reference(member) for member in members]):
+        if not any(_reference(member) for member in members):
             return members
         return tuple([await self._inline_one(key, member) for member in members])
 

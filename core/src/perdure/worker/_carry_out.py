@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perdure import events
-from perdure.engine import Plan, Verdict, classify, hop, inputs_of, plan_resend, plan_turn, retry_wake
+from perdure.engine import Plan, hop, inputs_of, plan_resend, plan_turn, retry_wake
 from perdure.errors import Corrupt, Misuse, TooNew, Unavailable, Unknown
 from perdure.ids import Key
 from perdure.messages import Wake
 from perdure.spi import Claim, Conflict, Head, Step, WorkerId
 from perdure.worker._decide import unrecordable
 from perdure.worker._fit import first_batch, inline_limit
+from perdure.worker._judged import Judged, Stale, judge
 from perdure.worker._seats import Seat
 from perdure.worker._suspicion import is_suspect, is_under_suspicion, losses_alone, poisoned, suspected, was_lost_enough
 from perdure.worker._turns import as_sent, deliveries_of
@@ -65,23 +66,7 @@ class Identity(msgspec.Struct, frozen=True):
     lease_seconds: float
 
 
-class _Judged:
-    """Messages by what is to be done with them."""
-
-    __slots__ = ("dropped", "duplicates", "early", "run")
-
-    def __init__(self) -> None:
-        self.run: list[Arrival] = []
-        self.duplicates: list[Arrival] = []
-        self.dropped: list[Arrival] = []
-        self.early: list[Arrival] = []
-
-
-class _Stale(Exception):
-    """The state at hand is too old or was overtaken: read the history and judge again."""
-
-
-class _Overtaken(_Stale):
+class _Overtaken(Stale):
     """Another worker was faster."""
 
 
@@ -170,7 +155,7 @@ class CarryOut:
                 try:
                     await self._attempt(key, seat, arrivals, authoritative=authoritative, began=began, failed=failed)
                     failed = None
-                except (_Stale, _Unrecordable) as problem:
+                except (Stale, _Unrecordable) as problem:
                     failed = problem.failed if isinstance(problem, _Unrecordable) else failed
                     self._seats.close(seat)
                     seat = None
@@ -215,7 +200,7 @@ class CarryOut:
         """Judge what is in `arrivals`, handle as much as one record takes, and take out what is settled."""
         state = seat.state if seat is not None else None
         now = self._hub.clock.now()
-        judged = self._judge(state, arrivals, now, authoritative=authoritative)
+        judged = judge(state, arrivals, now, authoritative=authoritative)
         await self._settle(state, judged)
         arrivals[:] = judged.run
         if not arrivals:
@@ -233,25 +218,7 @@ class CarryOut:
             await self._run(seat, batch, began)
         del arrivals[: len(batch)]
 
-    def _judge(
-        self, state: InstanceState | None, arrivals: list[Arrival], now: float, *, authoritative: bool
-    ) -> _Judged:
-        judged = _Judged()
-        for arrival in arrivals:
-            match classify(state, arrival.message, now=now, authoritative=authoritative):
-                case Verdict.RUN:
-                    judged.run.append(arrival)
-                case Verdict.DUPLICATE:
-                    judged.duplicates.append(arrival)
-                case Verdict.DROP:
-                    judged.dropped.append(arrival)
-                case Verdict.EARLY:
-                    judged.early.append(arrival)
-                case Verdict.RELOAD:
-                    raise _Stale
-        return judged
-
-    async def _settle(self, state: InstanceState | None, judged: _Judged) -> None:
+    async def _settle(self, state: InstanceState | None, judged: Judged) -> None:
         """Deal with what needs no turn, in one Step."""
         duplicates, dropped, early = judged.duplicates, judged.dropped, judged.early
         settled = [*duplicates, *dropped, *early]
@@ -315,7 +282,7 @@ class CarryOut:
     async def _inputs(self, state: InstanceState, arrivals: list[Arrival], now: float) -> tuple[events.INPUTS, ...]:
         """Collect inputs; a child's large result is copied, for crossing instances copies (R16)."""
         inputs = inputs_of(state, [arrival.message for arrival in arrivals], now)
-        if any([isinstance(event, events.SubOrchestrationCompleted) for event in inputs]):
+        if any(isinstance(event, events.SubOrchestrationCompleted) for event in inputs):
             return tuple([await self._copied(state, event) for event in inputs])
         return inputs
 

@@ -46,6 +46,7 @@ PAUSE_SECONDS: Final = (1.0, 8.0, 45.0, 200.0)
 SKEW_SECONDS_MAX: Final = 300.0
 OUTAGE_SECONDS_MAX: Final = 90.0
 SLOW_SECONDS_MAX: Final = 40.0
+STOPS_SECONDS_MAX: Final = 60.0
 FAULTY_SECONDS: Final = (5.0, 60.0, 300.0)
 DEATHS_MAX: Final = 4
 
@@ -68,12 +69,16 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class ProcessFaults(msgspec.Struct, frozen=True):
-    """What will happen to one process; 0 means that it will not. See `Life`."""
+    """What will happen to one process; 0 means that it will not. See `Life`.
+
+    A worker also may be told to stop, as at every deployment, and another begins in its place.
+    """
 
     dies_at: int = 0
     pauses_at: int = 0
     pause_seconds: float = 0.0
     skew_seconds: float = 0.0
+    stops_after_seconds: float = 0.0
 
 
 CALM: Final = ProcessFaults()
@@ -131,7 +136,7 @@ class FaultPlan:
             return False
         now = self._now()
         away = [(name, end) for name, (begin, end) in self._outages.items() if begin <= now < end]
-        return any([self.happens(name, f"the hub is away until {end:.3f} s") for name, end in away])
+        return any(self.happens(name, f"the hub is away until {end:.3f} s") for name, end in away)
 
     def of_process(self, process: str, deaths: int) -> ProcessFaults:
         """Say what will happen to a process.
@@ -146,10 +151,12 @@ class FaultPlan:
         dies = deaths < DEATHS_MAX and chance.share("deadly") < 3 / 4 and chance.share(f"{process} dies") < 1 / 2
         pauses = chance.share("pausing") < 1 / 2 and chance.share(f"{process} pauses") < 1 / 2
         skewed = chance.share("skewed") < 1 / 2 and chance.share(f"{process} skewed") < 1 / 2
-        skew = chance.between(f"{process} skew", -SKEW_SECONDS_MAX, SKEW_SECONDS_MAX) if skewed else 0.0
+        skew = SKEW_SECONDS_MAX * chance.between(f"{process} skew", -1, 1) ** 3 if skewed else 0.0
         if skew and not self.happens(f"{process}:skew", f"its clock is off by {skew:+.3f} s"):
             skew = 0.0
+        stops = deaths < DEATHS_MAX and chance.share("deploying") < 1 / 2 and chance.share(f"{process} stops") < 1 / 2
         return ProcessFaults(
+            stops_after_seconds=STOPS_SECONDS_MAX * chance.share(f"{process} stop") ** 4 if stops else 0.0,
             dies_at=self._step(f"{process}:death") if dies else 0,
             pauses_at=self._step(f"{process}:pause") if pauses else 0,
             pause_seconds=chance.pick(f"{process} pause", PAUSE_SECONDS),

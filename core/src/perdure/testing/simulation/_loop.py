@@ -26,17 +26,18 @@ import itertools
 import math
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, Never, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from perdure.errors import Misuse
 from perdure.testing.simulation._life import Life, life_of
+from perdure.testing.simulation._refused import WorldlessLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from perdure.testing.simulation._chance import Chance
 
-__all__ = ["SimulationLoop", "Stuck", "TooBusy"]
+__all__ = ["SimulationLoop", "Stuck", "TooBusy", "refuse_inside_of_a_loop"]
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -62,8 +63,9 @@ class TooBusy(RuntimeError):
 class SimulatedTask(asyncio.Task[R]):
     """A task with a number. `order` is there before `__init__`, which puts the task into asyncio's own sets."""
 
-    __slots__ = ("name_of_step", "order", "steps")
+    __slots__ = ("life", "name_of_step", "order", "steps")
     order: int
+    life: Life
     name_of_step: str
     steps: int
 
@@ -81,17 +83,17 @@ class SimulatedFuture(asyncio.Future[R]):
         return self.order
 
 
-def _refused(name: str) -> Any:
-    def refuse(_loop: object, *_args: object, **_options: object) -> Never:
-        raise Misuse(
-            f"loop.{name}() was called in a simulation, which has one thread and no outside world: have the activity "
-            "ask a stand-in there."
-        )
+def refuse_inside_of_a_loop() -> None:
+    """Refuse to begin where another loop runs.
 
-    return refuse
+    Raises:
+        Misuse: One runs in this thread: call from a plain function.
+    """
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - what asyncio offers to makers of loops
+        raise Misuse("An event loop runs in this thread already: call the simulation from a plain function.")
 
 
-class SimulationLoop(asyncio.AbstractEventLoop):
+class SimulationLoop(WorldlessLoop):
     """One thread, virtual time, drawn order.
 
     Args:
@@ -103,14 +105,6 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         step_count: Steps of tasks so far.
     """
 
-    for _name in (
-        "getaddrinfo getnameinfo create_connection create_server create_unix_connection create_unix_server sendfile "
-        "start_tls create_datagram_endpoint connect_read_pipe connect_write_pipe subprocess_shell subprocess_exec "
-        "add_reader remove_reader add_writer remove_writer sock_recv sock_recv_into sock_recvfrom sock_sendall "
-        "sock_connect sock_accept sock_sendto add_signal_handler remove_signal_handler set_task_factory"
-    ).split():
-        locals()[_name] = _refused(_name)
-
     def __init__(self, chance: Chance, note: Callable[[str], object]) -> None:
         self.unhandled: list[str] = []
         self.step_count = 0
@@ -120,7 +114,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._elapsed = 0.0
         self._outside = Life("")
         self._plain: deque[asyncio.Handle] = deque()
-        self._drawn: list[tuple[int, int, asyncio.Handle]] = []
+        self._drawn: list[tuple[int, int, asyncio.Handle, SimulatedTask[Any]]] = []
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = itertools.count()
         self._futures = itertools.count(1)
@@ -139,8 +133,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             Stuck: It can never be done.
             TooBusy: It is not done after millions of steps.
         """
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - what asyncio offers to makers of loops
-            raise Misuse("An event loop runs in this thread already: call the simulation from a plain function.")
+        refuse_inside_of_a_loop()
         hooks = sys.get_asyncgen_hooks()
         self._is_running = True
         asyncio._set_running_loop(self)  # noqa: SLF001
@@ -159,13 +152,13 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         if self._plain:
             self._perform(self._plain.popleft())
         elif self._drawn:
-            self._step(heapq.heappop(self._drawn)[2])
+            _, _, handle, task = heapq.heappop(self._drawn)
+            self._step(handle, task)
         else:
             self._jump()
 
-    def _step(self, handle: asyncio.Handle) -> None:
-        task: SimulatedTask[Any] = handle._callback.__self__  # type: ignore[attr-defined]  # noqa: SLF001
-        life = self._life_of(handle)
+    def _step(self, handle: asyncio.Handle, task: SimulatedTask[Any]) -> None:
+        life = task.life
         if not self._may_run(handle, life):
             return
         life.steps += 1
@@ -270,7 +263,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def _make_ready(self, handle: asyncio.Handle) -> None:
         task = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]  # noqa: SLF001
         if isinstance(task, SimulatedTask):
-            heapq.heappush(self._drawn, (self._priority(task), next(self._numbers), handle))
+            heapq.heappush(self._drawn, (self._priority(task), next(self._numbers), handle, task))
         else:
             self._plain.append(handle)
 
@@ -299,6 +292,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         life = life_of(context) or self._outside
         life.task_count += 1
         task: SimulatedTask[Any] = SimulatedTask.__new__(SimulatedTask)
+        task.life = life
         task.name_of_step = f"{life.name}/{life.task_count}"
         task.order = self._chance.number(f"order {task.name_of_step}") >> 4
         task.steps = 0
@@ -315,7 +309,9 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def get_task_factory(self) -> None:
         """Tell that tasks are made here."""
 
-    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override] # as loose as asyncio's own loops
+        self, executor: object, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """Call a function right here: there is one thread. It holds up everything, and takes no virtual time."""
         del executor
         future = self.create_future()

@@ -43,7 +43,7 @@ __all__ = ["FarCommitter", "FarQueue", "FarStore", "Line"]
 
 T = TypeVar("T")
 
-PATIENT_SECONDS = 600.0
+PATIENT_SECONDS = 7_200.0
 
 
 class Line:

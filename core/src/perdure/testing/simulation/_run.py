@@ -7,6 +7,7 @@ import gc
 import logging
 import random
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,26 +22,28 @@ from perdure.testing._oracles import Finding
 from perdure.testing._verify import Expected, verify
 from perdure.testing.simulation._chance import Chance
 from perdure.testing.simulation._faults import FaultPlan
-from perdure.testing.simulation._loop import SimulationLoop, Stuck, TooBusy
+from perdure.testing.simulation._loop import SimulationLoop, Stuck, TooBusy, refuse_inside_of_a_loop
 from perdure.testing.simulation._scenario import Outcome
 from perdure.testing.simulation._trace import Trace
 from perdure.testing.simulation._world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
-    from perdure.spi import DeadLetters
+    from perdure.spi import DeadLetters, QueueName, Summary
+    from perdure.testing.simulation._faults import Fault
     from perdure.testing.simulation._scenario import Scenario
 
 __all__ = ["Simulation"]
 
 BASELINE_SEED = -1
 LOOK_FIRST_SECONDS = 0.5
-LOOK_MAX_SECONDS = 600.0
+LOOK_MAX_SECONDS = 7_200.0
 RECOVERY_SECONDS = 3_600.0
 """After the last fault; longer than every lease, delay and back-off. Who has not gone on by then will not."""
 QUIET_SECONDS = 200.0
 STOP_SECONDS = 600.0
+IDLE_SECONDS = 5.0
 CLOSING_ROUNDS = 20
 
 
@@ -88,6 +91,22 @@ class Simulation:
             if expected.get(instance, result) != result
         ]
 
+    def repeats(self, outcome: Outcome) -> list[Finding]:
+        """Run a seed once more, and look for the first difference: something depends on the real world.
+
+        Args:
+            outcome: A run of all faults of its seed, or the baseline.
+
+        Returns:
+            Nothing, or one finding.
+        """
+        again = _OneRun(self.scenario, outcome.seed, None).outcome()
+        if again.trace_hash == outcome.trace_hash:
+            return []
+        pairs = zip_longest(outcome.trace, again.trace, fillvalue="nothing more")
+        differing = (f"{one!r:.300}, then {other!r:.300}" for one, other in pairs if one != other)
+        return [Finding("repeats", "", next(differing, "the order of steps differs"))]
+
     def shrink(self, failed: Outcome, *, runs_max: int = 60) -> Outcome:
         """Leave out faults, as long as something of the same kind is still found.
 
@@ -98,26 +117,30 @@ class Simulation:
         Returns:
             The run with the fewest faults that was seen to fail; `failed` itself if none is smaller.
         """
-        assert failed.seed is not None
         codes = {finding.code for finding in failed.findings}
-        smallest, size, runs_left = failed, max(1, len(failed.faults) // 2), runs_max
-        while runs_left and smallest.faults:
-            for begin in range(0, len(smallest.faults), size):
-                kept = smallest.faults[:begin] + smallest.faults[begin + size :]
-                again = self.run(failed.seed, only=frozenset([fault.id for fault in kept]))
-                runs_left -= 1
-                if codes & {finding.code for finding in again.findings}:
-                    smallest = again
-                    break
-                if not runs_left:
-                    break
-            else:
-                if size == 1:
-                    break
-                size = max(1, size // 2)
-                continue
-            size = max(1, min(size, len(smallest.faults)))
-        return smallest
+
+        def fails(kept: tuple[Fault, ...]) -> Outcome | None:
+            assert failed.seed is not None
+            again = self.run(failed.seed, only=frozenset([fault.id for fault in kept]))
+            return again if codes & {finding.code for finding in again.findings} else None
+
+        return _shrunk(failed, fails, runs_max)
+
+
+def _shrunk(failed: Outcome, fails: Callable[[tuple[Fault, ...]], Outcome | None], runs_left: int) -> Outcome:
+    """Leave out all, then halves, quarters … and at last single faults: what is needed stays (delta debugging)."""
+    smallest, size, begin = failed, len(failed.faults), 0
+    while size and runs_left:
+        kept = smallest.faults[:begin] + smallest.faults[begin + size :]
+        again = fails(kept)
+        runs_left -= 1
+        if again is not None and len(again.faults) < len(smallest.faults):
+            smallest = again
+        else:
+            begin += size
+        if begin >= len(smallest.faults):
+            size, begin = min(size, len(smallest.faults) + 1) // 2, 0
+    return smallest
 
 
 class _OneRun:
@@ -137,6 +160,7 @@ class _OneRun:
 
     def outcome(self) -> Outcome:
         """Run it to its end and judge it."""
+        refuse_inside_of_a_loop()
         with _undisturbed(self._seed or 0):
             try:
                 self._loop.run_until_complete(self._main())
@@ -177,9 +201,7 @@ class _OneRun:
         self._faults.is_over = True
         world.heal()
         world.note("faults are over")
-        if not await self._wait_until_closed(clients, self._loop.time() + RECOVERY_SECONDS):
-            await self._look_for_idleness()
-            await self._finish_with_one_worker(keepers, clients)
+        await self._recover(keepers, clients)
         for keeper in keepers:
             keeper.cancel()
         self._judge_clients(clients)
@@ -199,22 +221,37 @@ class _OneRun:
     async def _is_all_closed(self, clients: list[asyncio.Task[None]]) -> bool:
         return all(client.done() for client in clients) and not await self._open()
 
-    async def _open(self) -> list[str]:
+    async def _open(self) -> list[Summary]:
         found = [summary async for summary in self._world.home.store.scan(Query())]
-        return [f"{one.key} is {one.status}{f', {one.stalled}' if one.stalled else ''}" for one in found
-                if one.status not in CLOSED]  # fmt: skip
+        return [summary for summary in found if summary.status not in CLOSED]
+
+    async def _recover(self, keepers: list[asyncio.Task[None]], clients: list[asyncio.Task[None]]) -> None:
+        """Give the hub time to recover, and find what does not."""
+        is_closed = await self._wait_until_closed(clients, self._loop.time() + RECOVERY_SECONDS)
+        if not is_closed:
+            await self._look_for_idleness()
+            if any(not summary.stalled for summary in await self._open()):  # what is stalled is tried for ever
+                await self._finish_with_one_worker(keepers, clients)
+            for summary in await self._open():
+                reason = f", stalled: {summary.stalled}" if summary.stalled else ""
+                self._find("unfinished", f"it is {summary.status} long after the last fault{reason}", summary.key)
 
     async def _look_for_idleness(self) -> None:
-        """Find messages that wait for workers which all are well."""
-        for queue in self._queues():
-            waiting = await self._world.home.queue.receive(
-                queue, limit=100, lease_seconds=1, wait_seconds=0, worker=WorkerId("look")
-            )
-            await self._world.home.queue.abandon(waiting)
+        """Find messages that wait for workers which all are well: seen twice, so not only just due."""
+        before = [await self._visible(queue) for queue in self._queues()]
+        await asyncio.sleep(IDLE_SECONDS)
+        for queue, seen in zip(self._queues(), before, strict=True):
+            waiting = seen & await self._visible(queue)
             if waiting:
                 self._find("idle", f"{len(waiting)} messages of {queue} wait, and no worker takes them")
 
-    def _queues(self) -> list[Any]:
+    async def _visible(self, queue: QueueName) -> set[str]:
+        home = self._world.home.queue
+        waiting = await home.receive(queue, limit=100, lease_seconds=1, wait_seconds=0, worker=WorkerId("look"))
+        await home.abandon(waiting)
+        return {delivery.envelope.message_id for delivery in waiting}
+
+    def _queues(self) -> list[QueueName]:
         return [*map(turns_queue, self._scenario.turns), *map(tasks_queue, self._scenario.tasks)]
 
     async def _finish_with_one_worker(
@@ -224,11 +261,8 @@ class _OneRun:
         for keeper in keepers:
             keeper.cancel()
         self._world.kill_all()
-        await self._world.worker("healer")
-        self._world.be_patient()
-        if not await self._wait_until_closed(clients, self._loop.time() + self._scenario.finish_seconds):
-            for text in await self._open():
-                self._find("unfinished", f"{text} after {self._scenario.finish_seconds:g} s without faults")
+        await self._world.worker("healer", is_patient=True)
+        await self._wait_until_closed(clients, self._loop.time() + self._scenario.finish_seconds)
 
     # ---- judging -------------------------------------------------------------------------------------------------
 

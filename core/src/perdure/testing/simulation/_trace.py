@@ -43,7 +43,7 @@ class Trace:
         return self._hash.hexdigest()
 
 
-def describe(value: object) -> str:
+def describe(value: object) -> str:  # noqa: C901, PLR0911 - one line per kind
     """Say what goes to a hub, or comes from it, the same in every process."""
     match value:
         case Step():

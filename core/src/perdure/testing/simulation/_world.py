@@ -38,6 +38,8 @@ START = 1_700_000_000.0
 RESTART_SECONDS_MAX = 20.0
 EVENT_SECONDS_MAX = 60.0
 INSIST_SECONDS = 1.0
+LEASE_SECONDS = (5.0, 30.0, 120.0)
+PATIENT_LEASE_SECONDS = 43_200.0
 
 
 class SimulatedClock(SystemClock):
@@ -46,15 +48,18 @@ class SimulatedClock(SystemClock):
     Args:
         loop: Time itself.
         off_seconds: How far its wall clock is off.
+
+    Attributes:
+        off_seconds: The same; it may be set right.
     """
 
     def __init__(self, loop: SimulationLoop, *, off_seconds: float = 0.0) -> None:
+        self.off_seconds = off_seconds
         self._loop = loop
-        self._start = START + off_seconds
 
     def now(self) -> float:
         """Return wall time in seconds since the epoch."""
-        return self._start + self._loop.time()
+        return START + self.off_seconds + self._loop.time()
 
     def monotonic(self) -> float:
         """Return seconds since the simulation began."""
@@ -66,9 +71,11 @@ class Process:
     """One process: its connection, and what runs in it."""
 
     life: Life
+    clock: SimulatedClock
     hub: OpenHub
     line: Line
     is_gone: asyncio.Event
+    stops_after_seconds: float = 0.0
     worker: Worker | None = None
     running: asyncio.Task[None] | None = None
 
@@ -148,7 +155,7 @@ class World:
         line = Line(name, self._faults, self._trace, self._begin_outside)
         store, queue = await self._connect(environment)
         hub = OpenHub(*self._far(store, queue, line, environment), environment, name="simulation")
-        process = Process(self._life(name, faults), hub, line, asyncio.Event())
+        process = Process(self._life(name, faults), clock, hub, line, asyncio.Event(), faults.stops_after_seconds)
         process.life.on_death = lambda: self._die(process)
         self._lives.append(process.life)
         self._alive[name] = process
@@ -202,20 +209,35 @@ class World:
         deaths = 0
         while True:
             process = await self.worker(f"{name}.{deaths + 1}", deaths)
+            await self._stop_sometime(process)
             await process.is_gone.wait()
             deaths += 1
             if not self._faults.is_over:
                 await asyncio.sleep(self._chance.between(f"{process.life.name} restart", 0, RESTART_SECONDS_MAX))
 
-    async def worker(self, name: str, deaths: int = 0) -> Process:
-        """Begin a process with a worker in it."""
+    async def _stop_sometime(self, process: Process) -> None:
+        """Tell a worker to stop, as a deployment does, if the seed has it."""
+        name, seconds = process.life.name, process.stops_after_seconds
+        if not seconds or process.worker is None:
+            return
+        await self._true_clock.wait(process.is_gone, seconds)
+        is_there = not process.is_gone.is_set() and not self._faults.is_over
+        if is_there and self._faults.happens(f"{name}:stop", "it is told to stop"):
+            self.note(f"{name} is told to stop")
+            stopping = process.worker.stop(drain_seconds=self._chance.pick(f"{name} drain", (0.0, 3.0)))
+            self._loop.create_task(stopping, context=context_of(process.life))
+
+    async def worker(self, name: str, deaths: int = 0, *, is_patient: bool = False) -> Process:
+        """Begin a process with a worker in it; a patient one does little while it has nothing to do."""
         process = await self.process(name, deaths=deaths)
-        process.worker = Worker(process.hub, self._definitions, self._settings(name))
+        process.line.is_patient = is_patient
+        lease_seconds = PATIENT_LEASE_SECONDS if is_patient else self._chance.pick(f"{name} lease", LEASE_SECONDS)
+        process.worker = Worker(process.hub, self._definitions, self._settings(name, lease_seconds))
         process.running = self._loop.create_task(process.worker.run(), context=context_of(process.life))
         process.running.add_done_callback(lambda running: self._note_end(process, running))
         return process
 
-    def _settings(self, name: str) -> WorkerSettings:
+    def _settings(self, name: str, lease_seconds: float) -> WorkerSettings:
         pick = self._chance.pick
         return WorkerSettings(
             turns=self._scenario.turns,
@@ -223,7 +245,7 @@ class World:
             cache_instances=pick(f"{name} cache", (0, 1, 100)),
             activities_max=pick(f"{name} activities", (1, 3, 64)),
             turns_max=pick(f"{name} turns", (1, 4, 256)),
-            lease_seconds=pick(f"{name} lease", (5.0, 30.0, 120.0)),
+            lease_seconds=lease_seconds,
             replay_check=pick(f"{name} check", ("never", "always")),
         )
 
@@ -235,14 +257,10 @@ class World:
         process.is_gone.set()
 
     def heal(self) -> None:
-        """Let nothing more happen to those that live."""
+        """Let nothing more happen to those that live, and set their clocks right."""
         for process in self._alive.values():
+            process.clock.off_seconds = 0.0
             process.life.dies_at = process.life.pauses_at = 0
-
-    def be_patient(self) -> None:
-        """Let waits of all that live last longer."""
-        for process in self._alive.values():
-            process.line.is_patient = True
 
     def kill_all(self) -> None:
         """Let every process die."""
@@ -273,7 +291,8 @@ class World:
             gone.cancel()
             if client.done():
                 self._alive.pop(process.life.name, None)
-                return client.result()
+                client.result()
+                return
             deaths += 1
 
     async def _start(self, hub: OpenHub, instance: str) -> None:

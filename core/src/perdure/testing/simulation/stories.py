@@ -15,6 +15,8 @@ __all__ = ["EVENTS", "STORIES", "everything"]
 EVENTS = (("go", 1), ("go", 2), ("stop", "now"))
 """What every instance is sent."""
 
+WORKS_AT = 3
+
 go: Event[int] = Event("go")
 stop: Event[str] = Event("stop")
 
@@ -35,7 +37,7 @@ def double(value: int) -> int:
 @activity(retry=Retry(attempts=4, first_delay=1))
 async def third_time(name: str) -> str:
     """Work at the third attempt."""
-    if activity_info().attempt < 3:
+    if activity_info().attempt < WORKS_AT:
         raise ConnectionError(name)
     return name
 
@@ -94,10 +96,11 @@ async def child(value: int) -> int:
 
 @orchestration
 async def family() -> list[object]:
-    """Have children, one of them under an id that is taken."""
-    one, two = await asyncio.gather(child(1), child.options(id=f"{uuid4()}-two")(2))
+    """Have children, one of them under an id that is taken by another."""
+    taken = f"child-{uuid4()}"
+    one, two = await asyncio.gather(child(1), child.options(id=taken)(2))
     try:
-        await child.options(id="sim-0")(3)
+        await child.options(id=taken)(3)
     except SubOrchestrationError as error:
         return [one, two, error.failure.type]
     return [one, two]

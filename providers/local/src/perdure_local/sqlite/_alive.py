@@ -42,7 +42,8 @@ class Alive:
     def find_dead(self) -> list[int]:
         """Find whose process has died. Sure only under the hub's lock: one that begins is not locked for a moment."""
         with suppress(FileNotFoundError):  # Somebody deletes the hub: there is nobody.
-            return [int(name, 16) for name in os.listdir(self._folder) if name != self._name and self._is_dead(name)]
+            names = [file.name for file in self._folder.iterdir() if file.name != self._name]
+            return [int(name, 16) for name in names if self._is_dead(name)]
         return []
 
     def forget(self, dead: Iterable[int]) -> None:

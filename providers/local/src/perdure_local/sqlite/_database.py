@@ -210,7 +210,7 @@ class Database:
             undo.pop_all()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="perdure-files")
         self.payloads = PayloadFiles(self.folder / "payloads")
-        self.changes = GroupCommit(self.connection, self._lock, self._holder, self._on_commit)
+        self.changes = GroupCommit(self.connection, self._lock, self._holder, self._on_commit, where=self._file)
         self._is_open = True
 
     async def _close(self) -> None:

@@ -97,6 +97,8 @@ class GroupCommit:
         lock: FairLock,
         holder: int,
         on_commit: Callable[[AbstractSet[QueueName], AbstractSet[Key], AbstractSet[Key]], None],
+        *,
+        where: str = "",
     ) -> None:
         """Get ready.
 
@@ -106,10 +108,12 @@ class GroupCommit:
             holder: Name of this opened database.
             on_commit: Told, when the lock is free again, in which queues and histories something is new, and
                 which of the histories ended.
+            where: Names the database in errors.
         """
         self._connection = connection
         self._lock = lock
         self._holder = holder
+        self._where = where
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Change] = deque()
@@ -203,7 +207,7 @@ class GroupCommit:
             await self._lock.wait()
         except OSError as error:
             while self._waiting:
-                _fail(self._waiting.popleft(), translate(error))
+                _fail(self._waiting.popleft(), translate(error, where=self._where))
             self._flush_is_coming = False
             self._idle.set()
         else:
@@ -248,7 +252,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - it goes to whoever made the change; the others must get theirs
             if len(changes) == 1 or is_busy(error):
                 for change in changes:
-                    _fail(change, translate(error, committing=self._committing))
+                    _fail(change, translate(error, where=self._where, committing=self._committing))
             else:
                 self._make(changes[: len(changes) // 2])
                 self._make(changes[len(changes) // 2 :])
@@ -257,7 +261,7 @@ class GroupCommit:
                 change.answer.set_result(answer)
 
     def _transact(self, changes: Sequence[_Change]) -> list[Any]:
-        is_durable = any([change.is_durable for change in changes])
+        is_durable = any(change.is_durable for change in changes)
         self._set_sync(is_full=is_durable)
         try:
             return self._write(changes)

@@ -182,7 +182,7 @@ class HistoryChanges:
 
     def _add_record(self, append: Append, instance: Instance, *, held: bool) -> None:
         self._next_pos = (self._next_pos or largest(self._connection, "log", "pos")) + 1
-        crc = _checksum(append.version, append.turn_id, append.record)
+        crc = _checksum(instance.version if instance.last else 0, append.version, append.turn_id, append.record)
         self._records.append(
             (self._next_pos, instance.id, instance.last, append.version, append.turn_id, crc, append.record)
         )
@@ -191,7 +191,7 @@ class HistoryChanges:
         if held:
             instance.holder = self._holder
         instance.version, instance.last, instance.turn_id = append.version, self._next_pos, append.turn_id
-        instance.incarnation, instance.summary = append.summary.incarnation, _encode_summary(append.summary)
+        instance.incarnation, instance.summary = append.summary.incarnation, _sealed(append.summary)
         self._note(instance)
         if append.summary.is_closed:
             self.ended_keys.add(append.key)
@@ -268,31 +268,50 @@ def read_token_of_open(connection: sqlite3.Connection, key: Key) -> Token | None
 
 def _read_instance(connection: sqlite3.Connection, key: Key) -> Instance | None:
     row = connection.execute(f"SELECT {_COLUMNS} FROM instances WHERE key = ?", (key,)).fetchone()
-    return None if row is None else Instance(*row)
+    if row is None:
+        return None
+    instance = Instance(*row)
+    if not all(isinstance(number, int) for number in (instance.version, instance.first, instance.last)):
+        raise Corrupt(f"{key!r}: its row in `instances` is damaged. Restore the folder from a backup.")
+    return instance
 
 
 def _read_records(connection: sqlite3.Connection, instance: Instance, after: int) -> tuple[Record, ...]:
     """Walk back to the first record, or to the newest one that the caller has: to see that none is missing between."""
     rows = connection.execute(
-        f"{_CHAIN} SELECT version, turn_id, crc, instance, iif(version > :after, data, NULL) "
-        "FROM chain JOIN log USING (pos, version) ORDER BY pos",
+        # Casts: a damaged value may have another type than its column.
+        f"{_CHAIN} SELECT CAST(version AS INTEGER), turn_id, crc, instance, "
+        "CAST(iif(version > :after, data, NULL) AS BLOB) FROM chain JOIN log USING (pos, version) ORDER BY pos",
         {"last": instance.last, "after": after},
     ).fetchall()
-    complete = bool(rows) and rows[-1][0] == instance.version and rows[0][0] <= max(instance.first, after)
+    ends = bool(rows) and rows[-1][:2] == (instance.version, instance.turn_id)
+    complete = ends and rows[0][0] <= max(instance.first, after)
     if not complete or any(row[3] != instance.id for row in rows):
         raise Corrupt(f"{instance.key}: records are missing from the log. Restore the folder from a backup.")
+    previous = 0
     for version, turn_id, crc, _, data in rows:
-        if data is not None and crc != _checksum(version, turn_id, data):
+        if data is not None and crc != _checksum(previous, version, turn_id, data):
             raise Corrupt(f"{instance.key}: record {version} is damaged. Restore the folder from a backup.")
+        previous = version
     return tuple(Record(row[0], row[1], row[4]) for row in rows if row[4] is not None)
 
 
-def _summary_of(key: str, data: bytes) -> Summary:
-    try:
-        return _decode_summary(data)
-    except msgspec.DecodeError as error:
-        raise Corrupt(f"{key}: its summary is damaged ({error}). Restore the folder from a backup.") from error
+def _sealed(summary: Summary) -> bytes:
+    """Encode a summary with a checksum in front; its key is inside, so no row can pass for another one."""
+    data = _encode_summary(summary)
+    return zlib.crc32(data).to_bytes(4, "big") + data
 
 
-def _checksum(version: int, turn_id: str, data: bytes) -> int:
-    return zlib.crc32(data, zlib.crc32(f"{version} {turn_id}".encode()))
+def _summary_of(key: str, sealed: bytes) -> Summary:
+    data = sealed[4:]
+    if not isinstance(sealed, bytes) or zlib.crc32(data) != int.from_bytes(sealed[:4], "big"):
+        raise Corrupt(f"{key!r}: its summary is damaged. Restore the folder from a backup.")
+    summary = _decode_summary(data)
+    if summary.key != key:
+        raise Corrupt(f"{key!r}: its summary is that of {summary.key!r}. Restore the folder from a backup.")
+    return summary
+
+
+def _checksum(previous: int, version: int, turn_id: str, data: bytes) -> int:
+    """Seal a record and its place: the one before it is part of it, so that none can be left out between them."""
+    return zlib.crc32(data, zlib.crc32(f"{previous} {version} {turn_id}".encode()))

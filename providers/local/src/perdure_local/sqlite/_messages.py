@@ -235,7 +235,8 @@ class MessageChanges:
             self._place(envelope.queue, self._next_id, due, 0, at)
             return None
         until = at.monotonic + claim.lease_seconds
-        return self._deliver(Lease(self._next_id, envelope.queue, nonce, at.monotonic, until, 1, self._holder), envelope)
+        lease = Lease(self._next_id, envelope.queue, nonce, at.monotonic, until, 1, self._holder)
+        return self._deliver(lease, envelope)
 
     def _place(self, queue: QueueName, id_: int, due: float, count: int, at: Moment) -> None:
         if due:

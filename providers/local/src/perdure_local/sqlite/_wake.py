@@ -59,9 +59,14 @@ class Pokes:
         """Be woken from now on; more than once does nothing more."""
         if self._receiver is not None or not self._address(self._name):
             return
-        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._receiver.bind(self._address(self._name))
-        (self._folder / self._name).chmod(0o600)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            receiver.bind(self._address(self._name))
+            (self._folder / self._name).chmod(0o600)
+        except OSError:
+            receiver.close()  # On a full disk, for example: the next call tries again.
+            raise
+        self._receiver = receiver
         loop = asyncio.get_running_loop()
         loop.add_reader(self._receiver.fileno(), self._read)
         self._touching = loop.call_later(_CLOCK_TICK_SECONDS, self._touch)

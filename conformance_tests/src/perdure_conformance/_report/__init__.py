@@ -1,0 +1,1 @@
+"""The parts of the report: what was promised, what came of it, and how that is written."""

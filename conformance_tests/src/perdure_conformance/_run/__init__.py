@@ -1,0 +1,1 @@
+"""`perdure conformance run`: the suite on backends that are named by URLs."""

@@ -1,0 +1,36 @@
+"""Every contract on the backends of two URLs, as test classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perdure_conformance import CommitterContract, HistoryStoreContract, WorkQueueContract
+from perdure_conformance._run.urls import harness_of
+from perdure_conformance.scenarios import HubContract
+
+if TYPE_CHECKING:
+    from perdure_conformance.harness import Contract
+
+__all__ = ["CONTRACTS", "contracts_of"]
+
+CONTRACTS: dict[str, type[Contract]] = {
+    "TestHistory": HistoryStoreContract,
+    "TestQueue": WorkQueueContract,
+    "TestCommitter": CommitterContract,
+    "TestHub": HubContract,
+}
+
+
+def contracts_of(store: str, queue: str, moment_seconds: float | None) -> dict[str, type[Contract]]:
+    """Make a test class of each contract.
+
+    Args:
+        store: With `{unique}` in it.
+        queue: With `{unique}` in it.
+        moment_seconds: `Harness.moment`; None for what is usual for these URLs.
+
+    Raises:
+        Misuse: No installed provider offers one of them.
+    """
+    content = {"harness": harness_of(store, queue, moment_seconds=moment_seconds), "__module__": __name__}
+    return {name: type(name, (contract,), content) for name, contract in CONTRACTS.items()}
