@@ -208,6 +208,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Planted faults: each must be caught by a test of its clause or rule."""
+    install_everything(session, "test")
+    session.run("python", "-m", "perdure_mutants", *session.posargs, env={"PYTHONPATH": "conformance_tests/mutants"})
+
+
+@nox.session(default=False)
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest version of everything that any session installs."""
     projects = ["pyproject.toml", *(f"{folder}/pyproject.toml" for folder in PACKAGES.values())]

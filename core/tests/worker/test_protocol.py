@@ -200,11 +200,12 @@ async def test_r4_an_uncertain_commit_is_repeated_with_the_same_step_until_it_is
     assert len(inputs(history, events.TaskCompleted)) == 3
 
 
-async def test_r4_a_commit_that_stays_uncertain_is_looked_up_and_not_done_twice(world: World) -> None:
-    """The worker gives up repeating, reads, and finds its own record: its messages are duplicates."""
+@pytest.mark.parametrize("fate", ["before", "after"])
+async def test_r4_a_commit_that_stays_uncertain_is_looked_up_and_not_done_twice(world: World, fate: str) -> None:
+    """The worker gives up repeating and reads: what it finds of its own are duplicates, what it does not is done."""
 
     def wrap(committer: Committer) -> Committer:
-        return LosesAnswers(committer, ["ok", *["after"] * 12])
+        return LosesAnswers(committer, ["ok", *[fate] * 12])
 
     process = await world.process(wrap=wrap)
     await process.work(chain, plus_one)
