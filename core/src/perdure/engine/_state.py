@@ -211,7 +211,7 @@ class InstanceState:
 
     def due_timers(self, now: float) -> tuple[events.TimerFired, ...]:
         """List the timers that fire in a turn at `now`, in the order of (fire_at, seq). Changes nothing."""
-        return tuple([events.TimerFired(seq) for seq in self.timers.due(now)])
+        return tuple([events.TimerFired(seq) for seq in self.timers.due(now)]) if self.timers.open else ()
 
     def summary(self) -> Summary:
         """Describe the instance for queries."""

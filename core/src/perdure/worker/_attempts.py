@@ -60,7 +60,9 @@ class Attempts:
             Corrupt: Its input is damaged.
         """
         task = message.task
-        payload = await self._outages.outlast(group, lambda: self._hub.get_payload(group, task.input))
+        payload = task.input
+        if not isinstance(payload, bytes):
+            payload = await self._outages.outlast(group, lambda: self._hub.get_payload(group, task.input))
         try:
             args, kwargs = activity.decode_args(payload)
             run = self._on_loop if activity.is_async else self._in_thread

@@ -35,9 +35,11 @@ class SqliteCommitter(Committer):
         self._clock = environment.clock
 
     async def commit(self, step: Step) -> Done | Conflict:
-        self._check(step)
+        appends = [create.append for create in step.create]
+        if step.append is not None:
+            appends.append(step.append)
+        self._check(step, appends)
         nonce = self._access.nonce() if step.claim is not None else 0
-        appends = _appends(step)
         return await self._access.database.changes.run(
             lambda transaction: self._carry_out(transaction, step, nonce),
             keys=[append.key for append in appends],
@@ -68,9 +70,9 @@ class SqliteCommitter(Committer):
         claimed: tuple[Delivery, ...] = outcome.claimed if isinstance(outcome, Done) else ()
         return lambda transaction: transaction.messages.abandon(claimed, self._access.moment(), 0)
 
-    def _check(self, step: Step) -> None:
+    def _check(self, step: Step, appends: list[Append]) -> None:
         now = self._clock.now()
-        for append in _appends(step):
+        for append in appends:
             check_append(append)
         for create in step.create:
             check_envelopes((create.then, create.otherwise), now)
@@ -78,8 +80,3 @@ class SqliteCommitter(Committer):
         if step.claim is not None:
             for message in step.send:
                 check_lease(message.queue, step.claim.lease_seconds)
-
-
-def _appends(step: Step) -> list[Append]:
-    appends = [create.append for create in step.create]
-    return appends if step.append is None else [step.append, *appends]

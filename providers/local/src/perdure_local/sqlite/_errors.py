@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from perdure.spi import Corrupt, Misuse, PerdureError, Unavailable, Unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 __all__ = ["is_busy", "translate", "translated"]
 
@@ -89,8 +84,7 @@ def translate(error: Exception, *, where: str = "", committing: bool = False) ->
     return ours
 
 
-@contextmanager
-def translated(where: str = "") -> Generator[None, None, None]:
+def translated(where: str = "") -> _Translated:
     """Raise errors of SQLite and of the operating system as ours; those that the table lacks are left alone.
 
     Args:
@@ -102,13 +96,25 @@ def translated(where: str = "") -> Generator[None, None, None]:
         OSError: Not in the table.
         UnicodeError: Never.
     """
-    try:
-        yield
-    except (sqlite3.Error, OSError, UnicodeError) as error:
-        ours = translate(error, where=where)
-        if ours is error:
-            raise
-        raise ours from error
+    return _Translated(where)
+
+
+class _Translated:
+    """A class, for each read passes here."""
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, (sqlite3.Error, OSError, UnicodeError)):
+            ours = translate(error, where=self._where)
+            if ours is not error:
+                raise ours from error
 
 
 def _is_damage(error: Exception) -> bool:

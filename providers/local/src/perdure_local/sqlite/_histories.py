@@ -210,7 +210,7 @@ class HistoryChanges:
 def read_history(
     connection: sqlite3.Connection, key: Key, after: int, known: Token | None, server_time: float
 ) -> Head | Tombstone | Missing | NotModified:
-    """Read one history; inside a read transaction, so that the row and its records are of one moment.
+    """Read one history. Outside of a transaction, one that is purged meanwhile looks as if it were damaged.
 
     Raises:
         Corrupt: A record is missing or damaged.

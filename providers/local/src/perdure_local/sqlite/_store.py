@@ -8,6 +8,7 @@ from perdure.spi import (
     Append,
     Committed,
     Conflict,
+    Corrupt,
     Head,
     HistoryStore,
     Key,
@@ -75,8 +76,12 @@ class SqliteStore(HistoryStore):
     async def read(
         self, key: Key, *, after: int = 0, known: Token | None = None
     ) -> Head | Tombstone | Missing | NotModified:
-        now = self._clock.now()
-        return self.access.database.read(lambda connection: read_history(connection, key, after, known, now))
+        now, database = self._clock.now(), self.access.database
+        try:
+            return database.look(lambda connection: read_history(connection, key, after, known, now))
+        except Corrupt:
+            # Perhaps another process has purged it between the two statements: in a transaction they see one moment.
+            return database.read(lambda connection: read_history(connection, key, after, known, now))
 
     async def append(self, append: Append) -> Committed | Conflict:
         check_append(append)
