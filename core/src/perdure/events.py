@@ -10,9 +10,14 @@ default, so that histories of every release replay for ever. Reserved for what i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from perdure.errors import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "DECISIONS",
@@ -269,7 +274,7 @@ DECISIONS = (
 
 HistoryEvent = INPUTS | DECISIONS | TurnStarted
 
-PAYLOAD_FIELDS: dict[type[_Event], str] = {
+PAYLOAD_FIELDS: Mapping[type[msgspec.Struct], str] = {
     ExecutionStarted: "input",
     TaskScheduled: "input",
     SubOrchestrationCreated: "input",
@@ -281,7 +286,7 @@ PAYLOAD_FIELDS: dict[type[_Event], str] = {
 """The one field of an event that holds what users pass around; the other events have none."""
 
 
-def payload_of(event: HistoryEvent) -> Payload | None:
+def payload_of(event: msgspec.Struct) -> Payload | None:
     """Give the payload of an event; None if it has none."""
     field = PAYLOAD_FIELDS.get(type(event))
     return None if field is None else getattr(event, field)

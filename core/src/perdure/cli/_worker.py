@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import perdure
-from perdure.cli._process import begin_with_fixed_hashes, stopping
+from perdure.cli._process import begin_with_fixed_hashes, collect_garbage_seldom, stopping
 from perdure.cli._shell import INTERRUPTED, Command, hub_options, notice
 from perdure.cli._target import definitions_of
 from perdure.cli._words import printable
@@ -48,6 +48,7 @@ def worker(modules: tuple[str, ...], *, settings: Settings, **queues: Any) -> in
     begin_with_fixed_hashes()
     definitions = definitions_of(modules)
     chosen = dataclasses.replace(settings, worker=_chosen(settings.worker, **queues))
+    collect_garbage_seldom()
     return asyncio.run(_work(chosen, definitions))
 
 

@@ -93,7 +93,9 @@ class Run(Generic[R]):
         while True:
             try:
                 left = until - clock.monotonic()
-                await self._hub.ended(self._key, known and known.token, max(0.0, min(LOOK_AGAIN_SECONDS, left)))
+                await self._hub.ended(
+                    self._key, known.token if known else None, max(0.0, min(LOOK_AGAIN_SECONDS, left))
+                )
                 known = await self._read(known=known)
                 if known.summary.is_closed:
                     return known

@@ -47,8 +47,9 @@ class Clock(ABC):
 class SystemClock(Clock):
     """The machine's clock."""
 
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
+    # The functions themselves: they are asked some ten times for each step.
+    now = staticmethod(time.time)  # pyright: ignore[reportAssignmentType]
+    monotonic = staticmethod(time.monotonic)  # pyright: ignore[reportAssignmentType]
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         if event.is_set() or seconds <= 0:

@@ -275,7 +275,7 @@ class SimulationLoop(WorldlessLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future."""
-        future: SimulatedFuture[Any] = SimulatedFuture.__new__(SimulatedFuture)
+        future: SimulatedFuture[Any] = SimulatedFuture.__new__(SimulatedFuture)  # pyright: ignore[reportUnknownVariableType]
         future.order = next(self._futures)
         future.__init__(loop=self)  # type: ignore[misc] # the hash has to be there before
         return future
@@ -291,7 +291,7 @@ class SimulationLoop(WorldlessLoop):
         """Make a task: of the process that its context belongs to."""
         life = life_of(context) or self._outside
         life.task_count += 1
-        task: SimulatedTask[Any] = SimulatedTask.__new__(SimulatedTask)
+        task: SimulatedTask[Any] = SimulatedTask.__new__(SimulatedTask)  # pyright: ignore[reportUnknownVariableType]
         task.life = life
         task.name_of_step = f"{life.name}/{life.task_count}"
         task.order = self._chance.number(f"order {task.name_of_step}") >> 4

@@ -287,7 +287,8 @@ class _OneRun:
             self._results[instance] = await self._result(client, instance)
 
     async def _judge_dead_letters(self) -> None:
-        queue: DeadLetters = self._world.home.queue  # type: ignore[assignment] # that of memory: has them
+        queue = self._world.home.queue
+        assert isinstance(queue, DeadLetters)  # that of memory is
         for name in self._queues():
             for letter in await queue.peek_dead_letters(name, limit=100):
                 self._find("dead letter", f"{letter.envelope.message_id}: {letter.reason}", letter.envelope.group)

@@ -67,7 +67,7 @@ def describe(value: object) -> str:  # noqa: C901, PLR0911 - one line per kind
         case SendOutcome(error=error):
             return "sent" if error is None else f"not sent: {error}"
         case list():
-            return f"[{', '.join(describe(each) for each in value)}]"  # pyright: ignore[reportUnknownVariableType]
+            return f"[{', '.join(describe(each) for each in value)}]"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         case bytes():
             return f"{len(value)} bytes {_short_hash(value)}"
         case _:

@@ -302,11 +302,10 @@ def _sealed(summary: Summary) -> bytes:
     return zlib.crc32(data).to_bytes(4, "big") + data
 
 
-def _summary_of(key: str, sealed: bytes) -> Summary:
-    data = sealed[4:]
-    if not isinstance(sealed, bytes) or zlib.crc32(data) != int.from_bytes(sealed[:4], "big"):
+def _summary_of(key: str, sealed: object) -> Summary:
+    if not isinstance(sealed, bytes) or zlib.crc32(sealed[4:]) != int.from_bytes(sealed[:4], "big"):
         raise Corrupt(f"{key!r}: its summary is damaged. Restore the folder from a backup.")
-    summary = _decode_summary(data)
+    summary = _decode_summary(sealed[4:])
     if summary.key != key:
         raise Corrupt(f"{key!r}: its summary is that of {summary.key!r}. Restore the folder from a backup.")
     return summary
