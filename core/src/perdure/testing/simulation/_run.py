@@ -17,7 +17,7 @@ from perdure.client import Client
 from perdure.engine import tasks_queue, turns_queue
 from perdure.errors import Corrupt, NotFound, OrchestrationError
 from perdure.records import CLOSED
-from perdure.spi import Query, WorkerId
+from perdure.spi import DeadLetters, Query, WorkerId
 from perdure.testing._oracles import Finding
 from perdure.testing._verify import Expected, verify
 from perdure.testing.simulation._chance import Chance
@@ -30,7 +30,7 @@ from perdure.testing.simulation._world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from perdure.spi import DeadLetters, QueueName, Summary
+    from perdure.spi import QueueName, Summary
     from perdure.testing.simulation._faults import Fault
     from perdure.testing.simulation._scenario import Scenario
 
