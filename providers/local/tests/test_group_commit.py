@@ -98,6 +98,68 @@ async def test_steps_that_wait_together_take_no_more_statements_than_one(harness
     assert len(statements) == 12
 
 
+async def test_steps_that_come_a_round_apart_wait_for_each_other(harness: Harness) -> None:
+    """Or instances that are out of step by a round of the loop would stay so, each with a sync of its own."""
+    backend = await harness.open_backend()
+    await asyncio.gather(*(begin(backend.store, key) for key in KEYS[:5]))
+    statements = watch_statements(backend)
+
+    async def commit_later(rounds: int, key: Key) -> None:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await backend.committer.commit(Step(append=addition(key, 1)))
+
+    await asyncio.gather(*(commit_later(rounds, key) for rounds, key in enumerate(KEYS[:5])))
+
+    assert statements.count("COMMIT") == 1
+
+
+async def test_a_step_does_not_wait_for_those_that_keep_coming(harness: Harness) -> None:
+    """A hub that is never idle must not keep anybody waiting."""
+    backend = await harness.open_backend()
+    await asyncio.gather(*(begin(backend.store, key) for key in KEYS))
+    statements = watch_statements(backend)
+    tasks: list[asyncio.Task[object]] = []
+
+    for key in KEYS:
+        tasks.append(asyncio.create_task(backend.committer.commit(Step(append=addition(key, 1)))))
+        await asyncio.sleep(0)
+
+    assert tasks[0].done()
+    assert 1 < statements.count("COMMIT") < len(KEYS) / 4
+    await asyncio.gather(*tasks)
+
+
+async def test_receiving_and_renewing_wait_for_no_disk_and_everything_else_does(harness: Harness) -> None:
+    """A power cut may undo a lease: then nobody has the message, as if nobody had asked. Nothing else may be undone."""
+    backend = await harness.open_backend()
+    await begin(backend.store)
+    await backend.queue.send([message(TASKS, "a"), message(TASKS, "b")])
+    statements = watch_statements(backend)
+    synced = {"FULL": True, "NORMAL": False}
+
+    def is_synced() -> bool:
+        """Tell whether the last COMMIT was, by what was in force then."""
+        before = statements[: len(statements) - statements[::-1].index("COMMIT")]
+        modes = [each.rpartition(" ")[2] for each in before if each.startswith("PRAGMA synchronous")]
+        return synced[modes[-1]] if modes else True
+
+    held = await backend.queue.receive(TASKS, limit=1, lease_seconds=60, wait_seconds=0, worker=WorkerId("w"))
+    assert not is_synced()
+    assert await backend.queue.renew(held, 60) == [True]
+    assert not is_synced()
+    await backend.queue.send([message(TASKS, "c")])
+    assert is_synced()
+    await backend.queue.complete(held)
+    assert is_synced()
+    await asyncio.gather(
+        backend.queue.receive(TASKS, limit=1, lease_seconds=60, wait_seconds=0, worker=WorkerId("w")),
+        backend.store.append(addition(ORDER, 1)),
+    )
+    assert is_synced()
+    assert database_of(backend).connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 async def test_c4_a_conflict_in_a_group_is_the_answer_of_that_step_alone(harness: Harness) -> None:
     """And of that Step nothing is done."""
     backend = await harness.open_backend()
