@@ -27,6 +27,8 @@ FORGETFUL = """
         harness = Broken
 """
 
+pytestmark = pytest.mark.slow
+
 GAPS = """
     class Forgetful(MemoryStore):
         async def purge(self, key, expected):

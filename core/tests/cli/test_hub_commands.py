@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("perdure_local", reason="needs a hub that several processes share: perdure-local")
 
+pytestmark = pytest.mark.slow
+
 
 def test_run_prints_the_result_and_nothing_else(project: Project) -> None:
     assert project.ok("run", "shop:quick", "--input", '"o-1"', "--id", "a") == '{"invoice":"INV-o-1"}\n'

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("perdure_local", reason="needs a hub that several processes share: perdure-local")
 
+pytestmark = pytest.mark.slow
+
 START = ("--input", '"o-1"', "--id", "a")
 
 

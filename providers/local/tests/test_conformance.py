@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 from perdure_conformance import CommitterContract, Harness, HistoryStoreContract, WorkQueueContract
 
 from perdure.spi import Key, Location
@@ -65,6 +66,7 @@ class TestHistory(HistoryStoreContract):
     harness = SqliteHarness
 
 
+@pytest.mark.slow
 class TestHistoryOfSeveralProcesses(HistoryStoreContract):
     harness = ApartHarness
 
@@ -73,6 +75,7 @@ class TestQueue(WorkQueueContract):
     harness = SqliteHarness
 
 
+@pytest.mark.slow
 class TestQueueOfSeveralProcesses(WorkQueueContract):
     harness = ApartHarness
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from perdure_conformance import CommitterContract, Harness, HistoryStoreContract, WorkQueueContract
 
 from perdure.spi import Key, Location
@@ -11,6 +12,8 @@ from perdure_local import FileQueue, FileStore
 
 if TYPE_CHECKING:
     from perdure.spi import HistoryStore, StoredPayload, WorkQueue
+
+pytestmark = pytest.mark.slow
 
 
 class FileHarness(Harness):
