@@ -93,20 +93,37 @@ def try_on(
         file = Path(folder) / "verdicts.jsonl"
         while left := mutants[len(verdicts) :]:
             file.write_text("")
-            said = _run_child(left, tests, file, stuck_seconds)
+            said = _run_child(left, tests, _Follower(file, report), stuck_seconds)
             found = _read(file)
             if found is None:
                 raise ChildFailedError(said)
             if len(found) < len(left):
                 found.append(Verdict(left[len(found)].name, left[len(found)].expected, "died", how=said[-160:]))
-            for verdict in found:
-                report(verdict)
+                report(found[-1])
             verdicts += found
     return verdicts
 
 
-def _run_child(mutants: list[Mutant], tests: Sequence[str], file: Path, stuck_seconds: float) -> str:
+class _Follower:
+    """Tells of each verdict as soon as a child has written it."""
+
+    def __init__(self, file: Path, report: Callable[[Verdict], None]) -> None:
+        self.file = file
+        self._report = report
+        self._told = 0
+
+    def look(self) -> bool:
+        """Tell of what is new; False if nothing is."""
+        new = (_read(self.file) or [])[self._told :]
+        self._told += len(new)
+        for verdict in new:
+            self._report(verdict)
+        return bool(new)
+
+
+def _run_child(mutants: list[Mutant], tests: Sequence[str], follower: _Follower, stuck_seconds: float) -> str:
     """Run one child until it ends or is stuck; tell what it printed."""
+    file = follower.file
     wanted = file.with_name("mutants.json")
     wanted.write_bytes(msgspec.json.encode(mutants))
     options = ("--mutants", str(wanted), "--verdicts", str(file))
@@ -122,28 +139,28 @@ def _run_child(mutants: list[Mutant], tests: Sequence[str], file: Path, stuck_se
             stderr=output,
         )
         try:
-            _wait(child, file, stuck_seconds)
+            _wait(child, follower, stuck_seconds)
         finally:
             child.kill()
             child.wait()
+        follower.look()
         output.seek(0)
         return output.read()
 
 
-def _wait(child: subprocess.Popen[bytes], file: Path, stuck_seconds: float) -> None:
+def _wait(child: subprocess.Popen[bytes], follower: _Follower, stuck_seconds: float) -> None:
     """Wait until a child has ended, or has given no verdict for too long."""
-    size, since = 0, time.monotonic()
+    since = time.monotonic()
     while time.monotonic() - since < stuck_seconds:
         try:
             child.wait(LOOK_SECONDS)
         except subprocess.TimeoutExpired:
-            if file.stat().st_size != size:
-                size, since = file.stat().st_size, time.monotonic()
+            since = time.monotonic() if follower.look() else since
         else:
             return
 
 
 def _read(file: Path) -> list[Verdict] | None:
-    """Read the verdicts of a child; None if it never came so far as to begin."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    """Read the verdicts of a child, but for one that it is just writing; None if it never came so far as to begin."""
+    *lines, _ = file.read_text(encoding="utf-8").split("\n")
     return [msgspec.json.decode(line, type=Verdict) for line in lines[1:]] if lines else None

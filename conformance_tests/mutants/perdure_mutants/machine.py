@@ -12,6 +12,7 @@ import copy
 import random
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure_mutants._mutant import ANY, Edit, Mutant, Verdict
@@ -62,10 +63,9 @@ def main() -> int:
     arguments = _parse()
     target = TARGETS[arguments.target]
     every = [mutant for file in sorted((ROOT / target.folder).glob("*.py")) for mutant in mutants_of(file, target)]
-    chosen = random.Random(arguments.seed).sample(every, min(arguments.sample, len(every)))  # noqa: S311 - repeatable
+    chosen = _chosen(every, arguments)
     began = time.monotonic()
-    verdicts = try_on(chosen, target.options, report=_tell, stuck_seconds=target.seconds)
-    verdicts = [verdict for verdict in verdicts if verdict.outcome != "misplaced"]
+    verdicts = [one for one in _try_in_parallel(chosen, target, arguments) if one.outcome != "misplaced"]
     survived = sum(verdict.outcome == "survived" for verdict in verdicts)
     print(
         f"{len(verdicts) - survived} of {len(verdicts)} killed in {time.monotonic() - began:.0f} s, "
@@ -79,7 +79,29 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--sample", type=int, default=64, metavar="COUNT")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="COUNT", help="mutants tried at once; sqlite mostly waits"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="TEXT", help="those whose name holds it, and no sample"
+    )
+    parser.add_argument("--tests", nargs="+", default=[], metavar="FILE", help="these instead of the contracts")
     return parser.parse_args()
+
+
+def _chosen(every: list[Mutant], arguments: argparse.Namespace) -> list[Mutant]:
+    if arguments.only:
+        return [mutant for mutant in every if any(text in mutant.name for text in arguments.only)]
+    return random.Random(arguments.seed).sample(every, min(arguments.sample, len(every)))  # noqa: S311 - repeatable
+
+
+def _try_in_parallel(chosen: list[Mutant], target: Target, arguments: argparse.Namespace) -> list[Verdict]:
+    """Try mutants in as many processes as are asked for; each tells of those that it has done."""
+    tests = ("-m", "not slow", *arguments.tests) if arguments.tests else target.options
+    parts = [chosen[first :: arguments.jobs] for first in range(arguments.jobs)]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        running = [pool.submit(try_on, part, tests, _tell, target.seconds) for part in parts]
+        return [verdict for future in running for verdict in future.result()]
 
 
 def _tell(verdict: Verdict) -> None:

@@ -218,7 +218,7 @@ class Contract:
     """Set it in the subclass."""
 
     level: int = 0
-    """What it takes part in: 0 clauses, 1 limits, 2 races, 5 orchestrations end to end."""
+    """What it takes part in: 0 clauses, 1 limits, 2 races, 3 model, 4 linearizability, 5 orchestrations."""
 
     pytestmark = pytest.mark.asyncio
 

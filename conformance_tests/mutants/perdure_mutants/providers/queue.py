@@ -97,6 +97,13 @@ QUEUE_MUTANTS: Final = (
         (Edit(f"{QUEUE}.hold", "message.delivery_count += 1", "message.delivery_count = 1"),),
     ),
     Mutant(
+        "a delay past the limit is accepted for what is given back",
+        "Q4",
+        "where a service cuts it, whoever backs off comes back early",
+        (Edit(f"{DOOR}.abandon", "if not 0 <= delay_seconds <= most:", "if False:"),),
+        by="test_q4_a_delay_past_the_limit",
+    ),
+    Mutant(
         "an abandoned message ignores its delay",
         "Q4",
         "a failing call is repeated without a pause",
@@ -137,6 +144,19 @@ QUEUE_MUTANTS: Final = (
         "Q5",
         "nobody stops work that another has taken over",
         (Edit(f"{MESSAGES}.renew", "return held is not None", "return True"),),
+    ),
+    Mutant(
+        "the longest time to hold counts from the first receive",
+        "Q5",
+        "a message that others held for long is taken away from its next holder at once",
+        (
+            Edit(
+                f"{QUEUE}.hold",
+                "message.held_since = now",
+                "message.held_since = message.held_since if message.delivery_count else now",
+            ),
+        ),
+        by="test_q5_the_longest_time_to_hold",
     ),
     Mutant(
         "a lease may be renewed for ever",
@@ -326,5 +346,18 @@ QUEUE_MUTANTS: Final = (
                 "    self.messages.send(fresh)",
             ),
         ),
+    ),
+    Mutant(
+        "nobody is told that a message was put aside",
+        "Q10",
+        "a damaged message holds up its group until its lease would have ended",
+        (
+            Edit(
+                f"{MESSAGES}.dead_letter",
+                ".bury(held, reason)\n        self.changes.wake(delivery.envelope.queue)",
+                ".bury(held, reason)",
+            ),
+        ),
+        by="test_q10_a_waiting_receive_ends_as_soon_as_what_is_before_it",
     ),
 )

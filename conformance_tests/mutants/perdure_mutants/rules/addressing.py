@@ -1,4 +1,4 @@
-"""Whose a message is, and who may say no: R1, R2, R3, R4, R6, R8, R8b, R10."""
+"""Whose a message is, and who may say no: R1, R2, R3, R4, R6, R8, R8b, R9, R10."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ OUTBOX: Final = "perdure.engine._outbox"
 CLIENT: Final = "perdure.client._client:Client"
 CARRY_OUT: Final = "perdure.worker._carry_out:CarryOut"
 HUB: Final = "perdure.hub._hub:OpenHub"
+HISTORIES: Final = "perdure.memory._histories:Histories"
 
 ADDRESSING_MUTANTS: Final = (
     Mutant(
@@ -105,6 +106,36 @@ ADDRESSING_MUTANTS: Final = (
         (Edit(f"{CLASSIFY}:classify", "if authoritative:", "if authoritative or state is None:"),),
     ),
     Mutant(
+        "a worker believes its old seat",
+        "R3",
+        "it runs from what is past, and loses for ever",
+        (
+            Edit(
+                f"{CARRY_OUT}._until_settled",
+                "self._seats.close(seat)\n                seat = None\n                conflicts",
+                "conflicts",
+            ),
+        ),
+        by="test_r3_a_worker_that_lost_forgets",
+    ),
+    Mutant(
+        "an uncertain commit is taken for done",
+        "R4",
+        "what was never recorded is forgotten",
+        (
+            Edit(
+                f"{CARRY_OUT}._commit",
+                "done = await self._hub.commit(step, give_up_seconds=self._identity.lease_seconds / 2)",
+                "try:\n"
+                "        done = await self._hub.commit(step, give_up_seconds=self._identity.lease_seconds / 2)\n"
+                "    except Unknown:\n"
+                "        self._leases.let_go(deliveries)\n"
+                "        return",
+            ),
+        ),
+        by="test_r4_a_commit_that_stays_uncertain",
+    ),
+    Mutant(
         "an uncertain commit is not repeated",
         "R4",
         "the turn is thrown away and run again",
@@ -146,6 +177,36 @@ ADDRESSING_MUTANTS: Final = (
                 f"{CLASSIFY}:_judge_wake",
                 "Verdict.RUN if state.pending else",
                 "Verdict.DUPLICATE if state.pending else",
+            ),
+        ),
+    ),
+    Mutant(
+        "a late append brings a purged instance back",
+        "R9",
+        "an instance lives again, without its past",
+        (
+            Edit(
+                f"{HISTORIES}.append",
+                "if append.expected != version:",
+                "if append.expected != version and not isinstance(state, _Tombstone):",
+            ),
+            Edit(
+                f"{HISTORIES}.append",
+                "return Conflict(version=version)  # Purged",
+                "self._states[append.key] = _History(append.summary.incarnation, _copied(append.summary), [record])"
+                "  # Purged",
+            ),
+        ),
+    ),
+    Mutant(
+        "nothing is left of what is purged",
+        "R9",
+        "the id is free for a late repetition of what was purged",
+        (
+            Edit(
+                f"{HISTORIES}.purge",
+                "self._states[key] = _Tombstone(expected + 1, state.incarnation, state.created_version, expected)",
+                "del self._states[key]",
             ),
         ),
     ),

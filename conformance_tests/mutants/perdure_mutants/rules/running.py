@@ -79,6 +79,20 @@ RUNNING_MUTANTS: Final = (
         by="test_r15_an_instance_that_takes_processes_down",
     ),
     Mutant(
+        "a suspect is run in company",
+        "R15",
+        "a crash is laid at the wrong door, and neighbours pay for it",
+        (Edit(f"{CARRY_OUT}._run_suspect", "if is_alone:", "if True:"),),
+        by="test_r15_a_suspect_is_not_run_while_others",
+    ),
+    Mutant(
+        "a suspect is run as any other",
+        "R15",
+        "it takes its neighbours along, again and again",
+        (Edit(f"{CARRY_OUT}._attempt", "elif is_under_suspicion(seat.state):", "elif False:"),),
+        by="test_r15_a_suspect_is_not_run_while_others",
+    ),
+    Mutant(
         "who wants to be alone does not wait",
         "R15",
         "a crash is laid at the wrong door",
@@ -132,6 +146,13 @@ RUNNING_MUTANTS: Final = (
                 "False",
             ),
         ),
+    ),
+    Mutant(
+        "the watchdog looks away",
+        "R18",
+        "one endless loop takes a whole worker out, and nobody learns why",
+        (Edit("perdure.worker._watchdog:Watchdog._look", "if time.monotonic() > until:", "if False:"),),
+        by="test_r18_the_watchdog_stops",
     ),
     Mutant(
         "a stop that comes as the turn ends does not count",

@@ -58,6 +58,19 @@ TIME_MUTANTS: Final = (
         by="test_r13_an_early_message_hops_to_the_start",
     ),
     Mutant(
+        "the queue is asked for delays that it cannot keep",
+        "R13",
+        "every turn with a long timer is refused",
+        (
+            Edit(
+                "perdure.hub._hub:OpenHub._shortened",
+                "sent if sent.not_before <= latest else",
+                "sent if sent.not_before <= latest or True else",
+            ),
+        ),
+        by="test_r13_nothing_is_sent_that_is_to_wait_for_longer",
+    ),
+    Mutant(
         "a history whose clock is ahead counts by the worker's",
         "R14",
         "its timers seem not to be due, and their message runs in circles",
@@ -74,6 +87,13 @@ TIME_MUTANTS: Final = (
                 "now = self._hub.clock.now()",
             ),
         ),
+    ),
+    Mutant(
+        "a timer is judged by one clock and fired by another",
+        "R14",
+        "its message is completed, and it never fires",
+        (Edit(f"{CARRY_OUT}._run", "max(state.now, seat.judged_at, ", "max(state.now, "),),
+        by="test_r14_a_clock_that_is_set_back",
     ),
     Mutant(
         "a worker whose clock is wrong runs turns",

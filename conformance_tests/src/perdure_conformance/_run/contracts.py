@@ -13,11 +13,22 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTRACTS", "contracts_of"]
 
+try:
+    from perdure_conformance.linearizability import LinearizabilityContract
+    from perdure_conformance.model import ModelContract
+except ModuleNotFoundError as problem:  # Hypothesis is an extra: `pip install "perdure-conformance[model]"`
+    if problem.name != "hypothesis":
+        raise
+    searched: dict[str, type[Contract]] = {}
+else:
+    searched = {"TestModel": ModelContract, "TestLinearizability": LinearizabilityContract}
+
 CONTRACTS: dict[str, type[Contract]] = {
     "TestHistory": HistoryStoreContract,
     "TestQueue": WorkQueueContract,
     "TestCommitter": CommitterContract,
     "TestHub": HubContract,
+    **searched,
 }
 
 

@@ -6,12 +6,20 @@ from perdure_conformance.queue._delay import DelayClauses
 from perdure_conformance.queue._delivery import DeliveryClauses
 from perdure_conformance.queue._groups import GroupClauses
 from perdure_conformance.queue._lease import LeaseClauses
+from perdure_conformance.queue._more_holding import HoldingClauses
 from perdure_conformance.queue._waiting import WaitingClauses
 
 __all__ = ["WorkQueueContract"]
 
 
 class WorkQueueContract(
-    DeliveryClauses, DelayClauses, LeaseClauses, ContentClauses, DeadLetterClauses, GroupClauses, WaitingClauses
+    DeliveryClauses,
+    DelayClauses,
+    LeaseClauses,
+    HoldingClauses,
+    ContentClauses,
+    DeadLetterClauses,
+    GroupClauses,
+    WaitingClauses,
 ):
     """Everything that `perdure.spi.WorkQueue` and `perdure.spi.DeadLetters` promise."""

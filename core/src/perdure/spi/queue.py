@@ -191,7 +191,11 @@ class WorkQueue(ABC):
 
     @abstractmethod
     async def abandon(self, deliveries: Sequence[Delivery], *, delay_seconds: float = 0) -> None:
-        """Give messages back, to be received again after `delay_seconds`. Those no longer held are passed over."""
+        """Give messages back, to be received again after `delay_seconds`. Those no longer held are passed over.
+
+        Raises:
+            Misuse: The delay is negative or over `delay_seconds_max`. Nothing was given back.
+        """
 
     @abstractmethod
     async def renew(self, deliveries: Sequence[Delivery], lease_seconds: float) -> list[bool]:
