@@ -247,3 +247,22 @@ def test_half_a_line_of_a_killed_process_does_not_count(part: Callable[[str], An
 
     assert part("_marks").read_marks(tmp_path / "marks") == [part("_marks").Mark(process=7, count=0, seconds=1.0)]
     assert part("_told").read_told(tmp_path / "told") == part("_told").Told(["told-1"], ["told-1"])
+
+
+def test_a_flame_graph_is_as_wide_as_the_samples_say(tmp_path: Path) -> None:
+    folded = tmp_path / "folded"
+    folded.write_text(
+        "main (app.py:1);BaseEventLoop._run_once (events.py:9);turn (perdure/worker/x.py:3);plan (perdure/engine/y.py:7) 3\n"
+        "main (app.py:1);BaseEventLoop._run_once (events.py:9);turn (perdure/worker/x.py:4) 1\n"
+        "main (app.py:1);wait (other.py:2) 50\n"
+    )
+
+    subprocess.run([sys.executable, PROGRAM.parent / "_flame.py", folded, tmp_path / "flame.svg"], check=True)
+
+    drawn = (tmp_path / "flame.svg").read_text()
+    assert re.findall(r"<title>(.*?)</title>", drawn) == [
+        "all 100.0%",
+        "turn (perdure/worker/x.py) 100.0%",
+        "plan (perdure/engine/y.py) 75.0%",
+    ]
+    assert re.findall(r'width="([\d.]+)"', drawn) == ["1200.0", "1200.0", "900.0"]
