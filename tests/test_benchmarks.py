@@ -252,8 +252,8 @@ def test_half_a_line_of_a_killed_process_does_not_count(part: Callable[[str], An
 def test_a_flame_graph_is_as_wide_as_the_samples_say(tmp_path: Path) -> None:
     folded = tmp_path / "folded"
     folded.write_text(
-        "main (app.py:1);BaseEventLoop._run_once (events.py:9);turn (perdure/worker/x.py:3);plan (perdure/engine/y.py:7) 3\n"
-        "main (app.py:1);BaseEventLoop._run_once (events.py:9);turn (perdure/worker/x.py:4) 1\n"
+        "main (app.py:1);BaseEventLoop._run_once (e.py:9);turn (perdure/worker/x.py:3);plan (perdure/engine/y.py:7) 3\n"
+        "main (app.py:1);BaseEventLoop._run_once (e.py:9);turn (perdure/worker/x.py:4) 1\n"
         "main (app.py:1);wait (other.py:2) 50\n"
     )
 
