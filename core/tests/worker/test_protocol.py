@@ -360,6 +360,33 @@ async def test_r14_a_short_sleep_on_a_clock_that_went_back_a_little_still_ends_a
     assert (await run.summary()).status == "Completed"
 
 
+async def test_r14_a_timer_that_the_queue_calls_due_is_not_sent_round_and_round_by_a_clock_that_is_behind(
+    world: World,
+) -> None:
+    """By the queue's clock its time has come: it would be back at once, thousands of times until ours is there too."""
+
+    @orchestration
+    async def sleeping() -> int:
+        await asyncio.sleep(10)
+        return 1
+
+    clock = SkewedClock(world.clock, off_seconds=0.0)
+    committers: list[LosesAnswers] = []
+
+    def watch(committer: Committer) -> Committer:
+        committers.append(LosesAnswers(committer, []))
+        return committers[0]
+
+    process = await world.process(clock=clock, wrap=watch)
+    await process.work(sleeping, replay_check="never")
+    run = await world.client.start(sleeping())
+    await world.settle()
+    clock.off_seconds = -3.0
+
+    assert await asyncio.wait_for(world.result(run), 60) == 1
+    assert len(committers[0].steps) < 10
+
+
 @pytest.mark.parametrize("off_seconds", [-60.0, 60.0])
 async def test_r14_a_worker_whose_clock_is_far_off_the_stores_runs_no_turns_and_passes_them_on(
     world: World, off_seconds: float

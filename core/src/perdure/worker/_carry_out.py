@@ -199,7 +199,7 @@ class CarryOut:
     ) -> None:
         """Judge what is in `arrivals`, handle as much as one record takes, and take out what is settled."""
         state = seat.state if seat is not None else None
-        now = self._hub.clock.now()
+        now = _time_by(arrivals, self._hub.clock.now())
         judged = judge(state, arrivals, now, authoritative=authoritative)
         await self._settle(state, judged)
         arrivals[:] = judged.run
@@ -359,6 +359,16 @@ class CarryOut:
                     await self._run(seat, arrivals, self._hub.clock.monotonic())
                 else:
                     await self._pass_on(key, arrivals, self._hub.clock.now() + ALONE_AGAIN_DELAY_SECONDS)
+
+
+def _time_by(arrivals: Iterable[Arrival], own: float) -> float:
+    """Tell what time it is, at least: a message that was delivered is due, by the clock of the queue (Q3).
+
+    Guards against a clock that is behind that of the queue, within what is tolerated (R14): its worker would find each
+    timer too early, send it again for a time that has come for the queue, get it back at once, and so on for seconds.
+    """
+    due = max([arrival.delivery.envelope.not_before for arrival in arrivals], default=0.0)
+    return max(own, min(due, own + CLOCK_OFF_SECONDS_MAX))
 
 
 def _wake_attempt(arrivals: Iterable[Arrival]) -> int | None:

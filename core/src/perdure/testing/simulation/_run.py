@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import random
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -309,6 +309,7 @@ class _OneRun:
     def _close(self) -> None:
         """Break off all that is left, in dead processes too, so that nothing is left to garbage collection."""
         self._world.revive_all()
+        self._loop.step_count = 0  # However long the run was: this is not part of it.
         for _ in range(CLOSING_ROUNDS):
             left = self._loop.live_tasks()
             if not left:
@@ -323,7 +324,8 @@ class _OneRun:
         async def wait() -> None:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
-        self._loop.run_until_complete(wait())
+        with suppress(Stuck, TooBusy):  # found and told already; what does not end is left
+            self._loop.run_until_complete(wait())
 
 
 @contextmanager
