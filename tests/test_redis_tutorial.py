@@ -130,6 +130,7 @@ def test_the_first_append_forgets_that_answers_are_lost(package: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_first_take_loses_what_a_dead_worker_held(package: Path) -> None:
     try_first(package, "src/perdure_redis/_queue.py", "TAKE")
 
@@ -141,6 +142,7 @@ def test_the_first_take_loses_what_a_dead_worker_held(package: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_finished_package_keeps_every_promise_on_a_real_server(package: Path) -> None:
     """All clauses, what a killed server still knows, and orchestrations whose workers are killed.
 

@@ -21,6 +21,8 @@ import report
 import systems
 import workloads
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).resolve().parents[1]
 GONE_SECONDS_MAX = 20.0
 

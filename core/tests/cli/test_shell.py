@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import EntryPoint, version
 from typing import TYPE_CHECKING
 
 import click
@@ -124,6 +124,19 @@ def test_wrong_use_ends_with_2_and_points_to_the_help(arguments: list[str]) -> N
     assert result.exit_code == 2
     assert "--help" in result.stderr
     assert result.stdout == ""
+
+
+def test_a_command_of_another_package_that_cannot_be_loaded_breaks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package says so by its name where the command is called, and the help is there."""
+    broken = EntryPoint("broken", "no_such_module:command", "perdure.commands")
+    monkeypatch.setitem(vars(app), "_plugged", {"broken": broken})
+
+    assert "(Cannot be loaded.)" in runner.invoke(app, ["--help"]).output
+    assert runner.invoke(app, ["providers"]).exit_code == 0
+    called = runner.invoke(app, ["broken"])
+    assert called.exit_code == 2
+    assert "`broken`, which cannot be loaded: ModuleNotFoundError" in called.stderr
+    assert "uninstall the package" in called.stderr
 
 
 def test_the_version_is_that_of_core() -> None:

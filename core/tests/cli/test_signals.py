@@ -54,6 +54,19 @@ def test_a_worker_says_once_what_it_serves_and_runs_what_others_start(project: P
     assert finish(worker) == (0, "mailed o-1\n", "perdure: stopping: running steps have 10 s; again stops at once\n")
 
 
+def test_a_workers_own_process_looks_for_garbage_seldom(project: Project) -> None:
+    (project.folder / "collecting.py").write_text(
+        "import gc\nimport perdure\n\n@perdure.activity\nasync def look() -> int:\n    return gc.get_threshold()[0]\n\n"
+        "@perdure.orchestration\nasync def looking() -> int:\n    return await look()\n"
+    )
+    worker = project.begin("worker", "collecting")
+    first_line(worker)
+
+    project.ok("start", "collecting:looking", "--id", "a")
+
+    assert project.ok("result", "a") == "50000\n"
+
+
 def test_a_worker_says_what_it_leaves_to_others(project: Project) -> None:
     worker = project.begin("worker", "shop")
     first_line(worker)

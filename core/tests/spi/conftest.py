@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from perdure.spi import Environment, Location
 from perdure.testing import ManualClock, SeededEntropy
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -5,43 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from perdure_conformance import CommitterContract, Harness, HistoryStoreContract, WorkQueueContract
+from _memory_harness import MemoryHarness, TwoHalvesHarness
+from perdure_conformance import CommitterContract, HistoryStoreContract, WorkQueueContract
 
-from perdure.memory import MemoryCommitter, MemoryQueue, MemoryStore
-from perdure.spi import Environment, Location
-from perdure.testing import ManualClock, SeededEntropy
+from perdure.memory import MemoryQueue, MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from perdure.spi import Committer, HistoryStore, QueueCapabilities, WorkQueue
-
-
-class MemoryHarness(Harness):
-    """`memory:` under a name of its own, on virtual time."""
-
-    time_is_virtual = True
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.clock = ManualClock()
-        self.environment = Environment(clock=self.clock, entropy=SeededEntropy(1))
-        self.location = Location(url=f"memory:{folder}", scheme="memory", path=str(folder), options={})
-
-    def make_store(self) -> HistoryStore:
-        return MemoryStore(self.location, self.environment)
-
-    def make_queue(self) -> WorkQueue:
-        return MemoryQueue(self.location, self.environment)
-
-    def make_committer(self, store: HistoryStore, queue: WorkQueue) -> Committer:
-        assert isinstance(store, MemoryStore)
-        assert isinstance(queue, MemoryQueue)
-        return MemoryCommitter(store, queue)
-
-    async def let_time_pass(self, seconds: float) -> None:
-        await self.clock.advance(seconds)
+    from perdure.spi import HistoryStore, QueueCapabilities, WorkQueue
 
 
 class SmallStore(MemoryStore):
@@ -79,13 +51,6 @@ class SmallMemoryHarness(MemoryHarness):
 
     def make_queue(self) -> WorkQueue:
         return SmallQueue(self.location, self.environment)
-
-
-class TwoHalvesHarness(MemoryHarness):
-    """`memory:` as a store and a queue that know nothing of each other."""
-
-    def make_committer(self, store: HistoryStore, queue: WorkQueue) -> Committer:
-        return Harness.make_committer(self, store, queue)
 
 
 class TestMemoryStore(HistoryStoreContract):

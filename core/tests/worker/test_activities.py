@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -336,6 +336,39 @@ async def test_an_activity_that_swallows_its_cancellation_still_times_out(world:
         assert await world.result(await world.client.start(impatient())) == "TimeoutError"
     finally:
         go_on.set()
+
+
+async def test_an_attempts_time_begins_when_its_function_does(world: World) -> None:
+    """A worker that stands still right before it would record a timeout of what was never called."""
+    called: list[str] = []
+
+    @activity(timeout=30)
+    async def quick() -> str:
+        called.append("once")
+        return "in time"
+
+    @orchestration
+    async def asking() -> str:
+        return await quick()
+
+    process = await world.worker(asking, quick)
+    assert process.worker is not None
+    attempts: Any = process.worker._activities._attempts
+    ensure_future = asyncio.ensure_future
+
+    def stand_still(running: Any) -> asyncio.Future[object]:
+        async def later() -> object:
+            await world.clock.sleep(45)
+            return await running
+
+        return ensure_future(later())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perdure.worker._attempts.asyncio.ensure_future", stand_still)
+        run = await world.client.start(asking())
+        assert await world.result(run) == "in time"
+    assert called == ["once"]
+    assert attempts.threads.busy == 0
 
 
 async def test_waiting_for_a_free_thread_is_no_part_of_an_activitys_timeout(world: World) -> None:

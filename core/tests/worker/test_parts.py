@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -15,11 +16,14 @@ from perdure.failures import describe
 from perdure.ids import Key
 from perdure.memory import MemoryStore
 from perdure.messages import TimerDue
+from perdure.replay import TurnOverrun
 from perdure.spi import Delivery, Step, WorkerId
 from perdure.worker._fit import first_batch, fitting
 from perdure.worker._leases import Leases
+from perdure.worker._seats import Seats
 from perdure.worker._threads import Threads
 from perdure.worker._turns import WAITING_MAX, Arrival, Mailboxes
+from perdure.worker._watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,6 +235,34 @@ async def test_mailboxes_that_are_broken_off_hold_nothing_any_more() -> None:
 
     assert mailboxes._waiting == {}
     assert mailboxes._waiting_count == 0
+
+
+# ---- seats and the watchdog ------------------------------------------------------------------------------------------
+
+
+class LateWatchdog(Watchdog):
+    """A watchdog whose stop comes once right before the watch is ended."""
+
+    is_late = True
+
+    def end(self, execution: Any) -> None:
+        if self.is_late:
+            self.is_late = False
+            raise TurnOverrun
+        super().end(execution)
+
+
+def test_a_stop_right_before_the_watch_is_ended_leaves_no_watch_on() -> None:
+    """It would throw into whatever this thread does next, again and again."""
+    watchdog = LateWatchdog(60)
+    seats = Seats(instances_max=1, bytes_max=1, watch=watchdog.watch)
+    code: Any = SimpleNamespace(close=lambda: 0, info=SimpleNamespace(instance_id="x"), overrun_requested=False)
+
+    seats.close_execution(code)
+
+    assert watchdog._watched is None
+    assert seats.graveyard == [code]
+    watchdog.stop()
 
 
 # ---- threads -------------------------------------------------------------------------------------------------------

@@ -2,64 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from typing import TYPE_CHECKING
-
 import pytest
-from perdure_conformance import CommitterContract, Harness, HistoryStoreContract, WorkQueueContract
-
-from perdure.spi import Key, Location
-from perdure_local import SqliteCommitter, SqliteQueue, SqliteStore
-from perdure_local.sqlite import _database
-
-if TYPE_CHECKING:
-    from perdure.spi import Committer, HistoryStore, StoredPayload, WorkQueue
-
-
-class SqliteHarness(Harness):
-    """A folder of its own, in real time: the files are real, too."""
-
-    moment = 0.2
-
-    @property
-    def location(self) -> Location:
-        return Location(url=f"sqlite:{self.folder}", scheme="sqlite", path=str(self.folder), options={})
-
-    def make_store(self) -> HistoryStore:
-        return SqliteStore(self.location, self.environment)
-
-    def make_queue(self) -> WorkQueue:
-        return SqliteQueue(self.location, self.environment)
-
-    def make_committer(self, store: HistoryStore, queue: WorkQueue) -> Committer:
-        assert isinstance(store, SqliteStore)
-        assert isinstance(queue, SqliteQueue)
-        return SqliteCommitter(store, queue, self.environment)
-
-    async def corrupt_record(self, key: Key, version: int) -> bool:
-        del key
-        with closing(sqlite3.connect(self.folder / "hub.db")) as database, database:
-            database.execute("UPDATE log SET data = zeroblob(length(data)) WHERE version = ?", (version,))
-        return True
-
-    async def corrupt_payload(self, payload: StoredPayload) -> bool:
-        del payload
-        for file in (self.folder / "payloads").rglob("*"):
-            file.unlink() if file.is_file() else None
-        return True
-
-
-class ApartHarness(SqliteHarness):
-    """Each client with a connection, a lock and a socket of its own, as if it were in another process."""
-
-    def make_store(self) -> HistoryStore:
-        _database._OPEN.clear()
-        return super().make_store()
-
-    def make_queue(self) -> WorkQueue:
-        _database._OPEN.clear()
-        return super().make_queue()
+from _harnesses import ApartHarness, SqliteHarness
+from perdure_conformance import CommitterContract, HistoryStoreContract, WorkQueueContract
 
 
 class TestHistory(HistoryStoreContract):

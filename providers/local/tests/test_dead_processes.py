@@ -97,6 +97,17 @@ async def test_a_hub_that_was_closed_in_good_order_is_not_taken_for_dead(
     assert await take(harness, wait_seconds=0) == []
 
 
+async def test_what_is_no_file_of_ours_is_left_alone(harness: Harness) -> None:
+    """Somebody's note in the folder must not stop a worker."""
+    queue = await harness.open_queue()
+    for name in ("README", "zz", "ff.bak"):
+        (harness.folder / "alive" / name).touch()
+    await queue.send([message(TASKS, "a")])
+
+    assert len(await take(harness, wait_seconds=0)) == 1
+    assert {"README", "zz", "ff.bak"} < {file.name for file in (harness.folder / "alive").iterdir()}
+
+
 async def test_two_who_look_at_once_both_see_the_dead(
     harness: Harness, children: Any, as_another_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

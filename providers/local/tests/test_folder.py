@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sqlite3
 import stat
 import subprocess
@@ -15,7 +16,7 @@ from perdure_conformance.material import KEYS, ORDER, TASKS, begin, message
 from perdure.spi import Corrupt, Environment, Location, Misuse, StoredPayload, SystemClock, SystemEntropy, TooNew
 from perdure_local import SqliteStore
 from perdure_local.sqlite import _folder
-from perdure_local.sqlite._folder import find_file_system
+from perdure_local.sqlite._folder import _put_back, find_file_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,3 +255,14 @@ async def test_messages_and_keys_with_a_null_character_come_back_whole(harness: 
     await queue.send([message(TASKS, "m\0-1", group="a\0b")])
 
     assert (await harness.receive_one(queue, TASKS)).envelope == message(TASKS, "m\0-1", group="a\0b")
+
+
+def test_an_index_that_is_put_back_is_never_shorter_for_a_moment(tmp_path: Path) -> None:
+    """A process that has it mapped would be killed for looking at a page that is gone."""
+    index = tmp_path / "hub.db-shm"
+    index.write_bytes(b"new" * 20_000)
+    with index.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        _put_back(index, b"old" * 10_000)
+
+        assert mapped[:3] == b"old"
+        assert mapped[-3:] == b"new"

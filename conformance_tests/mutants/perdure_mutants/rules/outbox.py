@@ -142,7 +142,7 @@ OUTBOX_MUTANTS: Final = (
         "nothing is born leased",
         "R17",
         "twice the requests for each step",
-        (Edit(f"{ACTIVITIES}.reserve", "Reserved(frozenset(wanted), queues)", "Reserved(frozenset(), queues)"),),
+        (Edit(f"{ACTIVITIES}.reserve", "Reserved(frozenset(wanted), ", "Reserved(frozenset(), "),),
     ),
     Mutant(
         "an outcome that never wins is kept",

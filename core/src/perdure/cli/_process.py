@@ -35,7 +35,7 @@ def begin_with_fixed_hashes() -> None:
 def collect_garbage_seldom() -> None:
     """Look for cycles a hundred times more seldom; what was imported is never looked at again.
 
-    Nearly everything here is freed by counting references, and looking was a quarter of a busy worker's time. In a
+    Nearly everything here is freed by counting references, and looking was a fifth of a busy worker's time. In a
     process that is the user's own, such a setting is the user's.
     """
     gc.collect()

@@ -19,6 +19,7 @@ from perdure.cli._words import printable
 from perdure.config import load_settings
 from perdure.errors import (
     Corrupt,
+    Misuse,
     NotFound,
     OrchestrationError,
     PerdureError,
@@ -106,6 +107,23 @@ def _set_verbose(context: click.Context, _parameter: click.Parameter, value: boo
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 
+def _load(point: metadata.EntryPoint) -> click.Command:
+    """Load a command of another package; one that cannot be loaded says so when it is called, and breaks no other."""
+    try:
+        command: click.Command = point.load()
+    except Exception as problem:  # noqa: BLE001 - whatever another package's import raises
+        package = point.dist.name if point.dist is not None else point.value
+        trouble = (
+            f"{package} offers `{point.name}`, which cannot be loaded: {problem!r}. Mend or uninstall the package."
+        )
+
+        def tell(**_: object) -> int:
+            raise Misuse(trouble)
+
+        return Command(point.name, sections={}, callback=tell, short_help="(Cannot be loaded.)")
+    return command
+
+
 class App(Command, click.Group):
     """The group of all commands: turns what they raise into a line and an exit code."""
 
@@ -127,8 +145,7 @@ class App(Command, click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Get a command of ours, or load one of another package."""
         if cmd_name not in self.commands and cmd_name in self._plugged:
-            plugged: click.Command = self._plugged[cmd_name].load()
-            return plugged
+            return _load(self._plugged[cmd_name])
         return super().get_command(ctx, cmd_name)
 
     def run(self) -> int:

@@ -68,7 +68,7 @@ class Run(Generic[R]):
         Raises:
             OrchestrationError: It failed or was canceled; `failure` tells how.
             TimeoutError: It has not ended in time.
-            NotFound: It was purged or replaced.
+            NotFound: It was purged or replaced; that an open instance has taken its place is noticed within 20 s.
             Corrupt: What is stored does not say how it ended: tell a person.
             Unavailable: The hub has been away for a minute; waiting again is safe.
         """

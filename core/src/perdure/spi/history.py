@@ -340,7 +340,7 @@ class HistoryStore(ABC):
         Args:
             key: Whose.
             known: Token of an open history; None: nothing is known of it yet.
-            wait_seconds: How long.
+            wait_seconds: 0 or more; 0 looks once.
 
         Returns:
             True: it ended, was purged, or may have been: read it. False: the time is over and it was not seen to end.

@@ -54,7 +54,7 @@ class Reserved(NamedTuple):
     """
 
     message_ids: frozenset[str]
-    queues: list[QueueName]
+    queues: tuple[QueueName, ...]
 
 
 class Activities:
@@ -135,7 +135,7 @@ class Activities:
                     self._reserved[queue] += 1
                     queues.append(queue)
                     wanted.append(message_id(record.incarnation, record.execution, event.seq))
-        return Reserved(frozenset(wanted), queues)
+        return Reserved(frozenset(wanted), tuple(queues))
 
     def release(self, reserved: Reserved) -> None:
         """Give the room free again; what was begun meanwhile takes its own."""

@@ -98,24 +98,36 @@ class Attempts:
         return events.TaskCompleted(task.seq, copy.reference)
 
     async def _on_loop(self, message: RunTask, group: Key, function: Callable[[], Any]) -> object:
+        """Call an async function. Its time begins when it does, not while this worker stands still before."""
         _activity_info_var.set(self._info(message, group))
-        return await self._bounded(function(), message.task)
+        if not message.task.timeout:
+            return await function()
+        begun = asyncio.Event()
+
+        async def begin() -> object:
+            begun.set()
+            return await function()
+
+        return await self._bounded(begin(), message.task, begun)
 
     async def _in_thread(self, message: RunTask, group: Key, function: Callable[[], Any]) -> object:
         """Call a plain function in a thread. Its time begins when it does, not while it waits for one."""
         await self.threads.wait_for_one()
         context = contextvars.copy_context()
         context.run(_activity_info_var.set, self._info(message, group))
-        return await self._bounded(self.threads.call(functools.partial(context.run, function)), message.task)
+        running, task = self.threads.call(functools.partial(context.run, function)), message.task
+        return await (self._bounded(running, task) if task.timeout else running)
 
-    async def _bounded(self, running: Awaitable[object], task: events.TaskScheduled) -> object:
-        """Bound an attempt; with no limit it runs in this very task."""
-        if not task.timeout:
-            return await running
+    async def _bounded(
+        self, running: Awaitable[object], task: events.TaskScheduled, begun: asyncio.Event | None = None
+    ) -> object:
+        """Bound an attempt, from when its function has begun."""
         ended = asyncio.Event()
         inner = asyncio.ensure_future(running)
         inner.add_done_callback(lambda _: ended.set())
         try:
+            if begun is not None:
+                await begun.wait()
             in_time = await self._hub.clock.wait(ended, task.timeout)
         except asyncio.CancelledError:
             await self._break_off(inner, ended)

@@ -110,6 +110,8 @@ class Seats:
                 remains = execution.close()
         except TurnOverrun:
             remains = 1
+            with self._watch(execution):
+                pass  # It may have come right before the watch was ended: left on, it would throw into anything here.
         if remains:
             logger.warning("%s: its code does not end when closed; it is kept for good.", execution.info.instance_id)
             self.graveyard.append(execution)

@@ -23,14 +23,14 @@ _throw_into = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _throw_into.argtypes = (ctypes.c_ulong, ctypes.py_object)
 
 
-def _take_in(thread_id: int) -> None:
+def _take_in() -> None:
     """Throw into this very thread, in place of what may be under way, and catch it.
 
     Calling it back would leave CPython 3.11 with its note that some thread has one coming, for good: every function
     that is traced from then on, by a debugger or for coverage, in any thread, never gets past its first instruction.
     """
     try:
-        _throw_into(thread_id, TurnOverrun)
+        _throw_into(threading.get_ident(), TurnOverrun)
         while True:  # it arrives at a jump backward
             pass
     except TurnOverrun:
@@ -76,24 +76,23 @@ class Watchdog:
 
     def end(self, execution: Execution) -> None:
         """Watch no more; whatever is thrown in here does not get out."""
-        thread_id = threading.get_ident()
         try:
-            self._forget(execution, thread_id)
+            self._forget(execution)
         except TurnOverrun:  # it arrived at the door; the next one is a tenth of the limit away
-            self._forget(execution, thread_id)
+            self._forget(execution)
 
     def stop(self) -> None:
         """End the thread."""
         self._stopped.set()
 
-    def _forget(self, execution: Execution, thread_id: int) -> None:
+    def _forget(self, execution: Execution) -> None:
         """End the watch; an exception that is still under way arrives here and is swallowed."""
         while self._watched is not None:
             try:
                 with self._lock:
                     self._watched = None
                     if execution.overrun_requested:
-                        _take_in(thread_id)
+                        _take_in()
             except TurnOverrun:
                 continue
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Alive"]
+
+_NAME = re.compile("[0-9a-f]{1,16}")
 
 
 class Alive:
@@ -64,8 +67,8 @@ class Alive:
         self._file = -1
 
     def _is_dead(self, name: str) -> bool:
-        if not name.isalnum():
-            return False
+        if not _NAME.fullmatch(name):
+            return False  # Not one of ours.
         try:
             file = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # Somebody else has removed it.

@@ -38,6 +38,7 @@ _SQLITE_OLDEST = (3, 37, 0)
 """The first with STRICT tables."""
 
 _DEAD_LOOK_SECONDS = 1.0
+"""So long work may lie with a process that died, and so often the folder is listed."""
 
 _BUSY_SECONDS = 0.25
 """How long another program's lock may block the loop. Perdure's own processes never meet here: they share a lock."""
@@ -166,19 +167,24 @@ class Database:
         """End the leases of processes that died, if there are any; looks at most once in a while.
 
         Args:
-            now: Monotonic.
+            now: Monotonic seconds.
 
         Returns:
             Whether something that was held is free now.
+
+        Raises:
+            Unavailable: Nothing was ended; it is looked at again in a while.
+            Unknown: Likewise, or everything was.
         """
         if now < self._looks_for_dead_at:
             return False
         self._looks_for_dead_at = now + _DEAD_LOOK_SECONDS
-        if not self._alive.find_dead():
-            return False
-        freed, dead = await self.changes.run(self._bury)
-        # Crash here: their files are found again, and nothing of theirs is held.
-        self._alive.forget(dead)
+        with translated(str(self.folder)):
+            if not self._alive.find_dead():
+                return False
+            freed, dead = await self.changes.run(self._bury)
+            # Crash here: their files are found again, and nothing of theirs is held.
+            self._alive.forget(dead)
         return freed
 
     def _bury(self, transaction: Transaction) -> tuple[bool, list[int]]:

@@ -4,6 +4,7 @@ hub.db, hub.db-wal, hub.db-shm     the database, its log and the index of the lo
 hub.db-made                        there once hub.db holds a hub: from then on an empty one is a loss
 gate.lock, room.lock               the lock between processes
 payloads/                          large values, one file each
+alive/                             one locked file per opened database
 wake/                              one socket per process that waits for something
 """
 
@@ -130,16 +131,22 @@ def check_log(folder: Path) -> None:
         # Closed again, one that only reads neither carries the log over nor deletes it.
         with closing(sqlite3.connect(f"{(folder / 'hub.db').as_uri()}?mode=ro", uri=True)) as reader:
             reader.execute("PRAGMA user_version").fetchone()
-        after = _parse_index(index.read_bytes())
     finally:
+        after = _parse_index(index.read_bytes())
         if after is None or _is_less(after, before):
-            index.write_bytes(left)  # The next one who opens it must find out, too.
+            _put_back(index, left)  # The next one who opens it must find out, too.
     if after is not None and _is_less(after, before):
         raise Corrupt(
             f"{folder / 'hub.db-wal'} is damaged: {after.frame_count} of {before.frame_count} committed frames can be "
             "read; nothing was changed. Restore the folder from a backup. "
             f"(To go on without the others, delete {index.name}.)"
         )
+
+
+def _put_back(index: Path, content: bytes) -> None:
+    """Write over the index, never shorter: a process that has it mapped and finds its pages gone is killed."""
+    with index.open("r+b") as file:
+        file.write(content)
 
 
 def _is_less(after: _Log, before: _Log) -> bool:
