@@ -37,6 +37,8 @@ MIB = 2**20
         "UPDATE instances SET last = 2",
         "UPDATE instances SET last = 99",
         "UPDATE instances SET summary = x'c1'",
+        "UPDATE instances SET summary = x''",
+        "UPDATE instances SET summary = x'00000000'",
         "UPDATE instances SET summary = x'90'",
     ],
 )

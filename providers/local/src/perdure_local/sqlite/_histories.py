@@ -305,7 +305,10 @@ def _sealed(summary: Summary) -> bytes:
 def _summary_of(key: str, sealed: object) -> Summary:
     if not isinstance(sealed, bytes) or zlib.crc32(sealed[4:]) != int.from_bytes(sealed[:4], "big"):
         raise Corrupt(f"{key!r}: its summary is damaged. Restore the folder from a backup.")
-    summary = _decode_summary(sealed[4:])
+    try:
+        summary = _decode_summary(sealed[4:])
+    except msgspec.DecodeError as error:  # An empty one has the checksum of nothing.
+        raise Corrupt(f"{key!r}: its summary is damaged ({error}). Restore the folder from a backup.") from error
     if summary.key != key:
         raise Corrupt(f"{key!r}: its summary is that of {summary.key!r}. Restore the folder from a backup.")
     return summary
