@@ -45,7 +45,8 @@ async def test_an_unknown_activity_is_passed_on_for_hours_without_burning_a_deli
 
         assert [message.delivery_count for message in world.waiting("tasks:default")] in ([0], [1])
         await world.worker(known)
-        assert await world.result(run, within_seconds=600) == "done"
+        # By turns: the one that does not know it must not be the first to have it each time.
+        assert await world.result(run, within_seconds=30) == "done"
         assert world.dead() == []
 
 

@@ -185,6 +185,7 @@ class Messages:
         self._clock = clock
         self._queues: dict[QueueName, _Queue] = {}
         self._numbers = itertools.count(1)
+        self._last_receivers: dict[QueueName, WorkerId] = {}
 
     def send(self, envelopes: Sequence[Envelope]) -> list[int]:
         """Add checked messages and tell their numbers."""
@@ -195,7 +196,14 @@ class Messages:
     ) -> list[Delivery]:
         """Lease up to `limit` messages to a worker; `lease_until` is on the hub's clock."""
         now = self._clock.monotonic()
-        return [_delivery(message) for message in self._queue(queue).take(limit, now, worker, lease_seconds, limits)]
+        taken = self._queue(queue).take(limit, now, worker, lease_seconds, limits)
+        if taken:
+            self._last_receivers[queue] = worker
+        return [_delivery(message) for message in taken]
+
+    def last_receiver(self, queue: QueueName) -> WorkerId | None:
+        """Tell who was the last to receive something from a queue; None if nobody was."""
+        return self._last_receivers.get(queue)
 
     def claim(self, number: int, queue: QueueName, lease_seconds: float, worker: WorkerId) -> Delivery | None:
         """Lease a message that was just sent; None if it is not due yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -97,6 +98,10 @@ class MemoryQueue(WorkQueue, DeadLetters):
                     return [self._on_own_clock(delivery, lease_seconds) for delivery in found]
                 next_change = self.messages.seconds_to_next_change(queue)
                 await self._clock.wait(change, patience if next_change is None else min(patience, next_change))
+            if self.messages.last_receiver(queue) == worker:
+                # All who wait are awake now. What this one has passed on, another one may know; it must not come first
+                # to everything for nothing but the order in which they fell asleep.
+                await asyncio.sleep(0)
 
     async def complete(self, deliveries: Sequence[Delivery]) -> list[bool]:
         return self.messages.complete(deliveries)

@@ -146,14 +146,20 @@ class TortureContract:
         workers = {place.start_worker(), place.start_worker()}
         ids = [f"item-{number}" for number in range(EVENTS)]
 
-        clients = [place.start_client(ids[:120], collector=run.id), place.start_client(ids[:79:-1], collector=run.id)]
+        clients = [place.start_client(ids[:120], collector=run.id)]
         first = await place.catch(Phase.COMMIT)
-        for stopped in (first, *(workers - {first})):
-            await place.catch(Phase.COMMIT, among=[stopped])
-            stopped.pause()
-            stopped.row.set_trap(None)
-            await place.others_commit(stopped)
-            stopped.resume()
+        (second,) = workers - {first}
+        first.pause()
+        first.row.set_trap(None)
+        await place.others_commit(first)
+        # Only now, and while the first one stands still: the second one must have something to commit.
+        clients.append(place.start_client(ids[:79:-1], collector=run.id))
+        await place.catch(Phase.COMMIT, among=[second])
+        second.pause()
+        second.row.set_trap(None)
+        first.resume()
+        await place.others_commit(second)
+        second.resume()
         await until(lambda: all(client.poll() == 0 for client in clients), "both clients end, well")
         await run.send(item, EVENTS, event_id="the last one")
         items = await run.result(timeout_seconds=HANG_SECONDS)
