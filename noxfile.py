@@ -18,7 +18,13 @@ import nox
 
 ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
-PACKAGES = {"core": "core", "local": "providers/local", "conformance": "conformance_tests"}
+PACKAGES = {
+    "core": "core",
+    "local": "providers/local",
+    "aws": "providers/aws",
+    "conformance": "conformance_tests",
+    "servicebus-emulator": "conformance_tests/servicebus_emulator",
+}
 PURE = ("replay", "engine", "spi")
 PACKAGES_MAX = 10  # What `pip install perdure` may install, our own three counted.
 
@@ -121,17 +127,16 @@ def format_(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: mypy and pyright, both strict, over sources and right and wrong uses of the API."""
-    install_everything(session, "types", "test")
-    uses = Path("core/tests/typing")
-    sources = ["core/src", "providers/local/src", *([str(uses)] if uses.is_dir() else [])]
-    session.run("mypy", *sources)
+    install(session, ".", "core[cli]", *list(PACKAGES.values())[1:], groups=("types", "test", "aws", "servicebus"))
+    sources = [f"{PACKAGES[name]}/src" for name in ("core", "local", "aws", "servicebus-emulator")]
+    session.run("mypy", *sources, "core/tests/typing")
     session.run("pyright", "--warnings")
 
 
 @nox.session
 def imports(session: nox.Session) -> None:
     """Architecture: who may import whom (import-linter's contracts)."""
-    install_everything(session, "lint")
+    install(session, ".", "core[cli]", *list(PACKAGES.values())[1:], groups=("lint",))
     session.run("lint-imports", "--no-logo", *session.posargs)
 
 
@@ -162,7 +167,7 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES if name != "conformance"])
+@nox.parametrize("package", [nox.param(name, id=name) for name in ("core", "local")])
 def alone(session: nox.Session, package: str) -> None:
     """One package's quick tests, with nothing of ours but it and the suite; the command line is an extra, left out.
 
@@ -186,7 +191,8 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(made, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--all-packages", "--build-constraints", "constraints.txt", "-o", str(made))
     session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(fresh))
-    wheels = sorted(str(wheel) for wheel in made.glob("*.whl") if "conformance" not in wheel.name)  # what users get
+    what_users_get = ("perdure-", "perdure_core-", "perdure_local-")
+    wheels = sorted(str(wheel) for wheel in made.glob("*.whl") if wheel.name.startswith(what_users_get))
     session.run("uv", "pip", "install", "--quiet", "--python", str(fresh), "-c", "constraints.txt", *wheels)
     listed = session.run("uv", "pip", "list", "--quiet", "--python", str(fresh), "--format", "freeze", silent=True)
     installed = str(listed).split()
@@ -218,8 +224,10 @@ def mutants(session: nox.Session) -> None:
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest version of everything that any session installs."""
     projects = ["pyproject.toml", *(f"{folder}/pyproject.toml" for folder in PACKAGES.values())]
-    ours = [a for name in ("perdure", "perdure-core", "perdure-local") for a in ("--no-emit-package", name)]
+    ours = [
+        a for name in ("perdure", "perdure-core", "perdure-local", "perdure-aws") for a in ("--no-emit-package", name)
+    ]
     options = ["--universal", "--no-annotate", "--no-header", "--upgrade", "--all-extras", *ours]
-    names = nox.project.load_toml("pyproject.toml")["dependency-groups"]
-    groups = [argument for name in names for argument in ("--group", name)]
+    named = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+    groups = [argument for name in named for argument in ("--group", name)]
     session.run("uv", "pip", "compile", "--quiet", *options, *groups, *projects, "-o", "constraints.txt", external=True)

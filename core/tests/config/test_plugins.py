@@ -13,6 +13,7 @@ import pytest
 
 from perdure.config import parse_location
 from perdure.errors import Misuse
+from perdure.hub import _plugins
 from perdure.hub._plugins import (
     NATURAL_QUEUES,
     QUEUES,
@@ -42,6 +43,12 @@ OFFERS = """
     @perdure.spi.provider
     def perdure_queues():
         return {queues}
+"""
+
+NATURAL = """
+    @perdure.spi.provider
+    def perdure_natural_queues():
+        return {'sss': 'qqq:{rest}'}
 """
 
 
@@ -178,14 +185,18 @@ def test_a_store_is_no_queue(site: Path, install: Callable[..., None]) -> None:
     ("scheme", "mend"),
     [
         ("memry", r"Did you mean 'memory'\?"),
-        ("s3", r"It comes with perdure-aws: pip install --upgrade perdure-aws\."),
-        ("servicebus", "It comes with perdure-azure"),
         ("zzz", "Installed: .*memory"),
     ],
 )
 def test_an_unknown_scheme_is_answered_with_the_mend(scheme: str, mend: str) -> None:
     with pytest.raises(Misuse, match=f"No provider of {scheme}: is installed.*{mend}"):
         find_store(parse_location(f"{scheme}:x"))
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "perdure-aws"), ("servicebus", "perdure-azure")])
+def test_a_scheme_of_ours_that_is_not_installed_names_its_package(scheme: str, package: str) -> None:
+    with pytest.raises(Misuse, match=rf"It comes with {package}: pip install --upgrade {package}\."):
+        Plugins([]).find(STORES, scheme)
 
 
 def test_the_memory_provider_is_found_with_its_queue_and_its_committer() -> None:
@@ -195,6 +206,16 @@ def test_the_memory_provider_is_found_with_its_queue_and_its_committer() -> None
     assert natural_queue(location, location.url) == "memory:"
     queue = find_queue(location)(location, REAL)
     assert type(find_committer(store, queue, REAL)).__name__ == "MemoryCommitter"
+
+
+def test_the_queue_of_another_scheme_has_the_same_place_and_options(
+    site: Path, install: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("acme", {"sss": "acme_sss"}, offers("{'sss': int}") + NATURAL)
+    monkeypatch.setattr(_plugins, "_installed", lambda: open_site(site))
+
+    location = parse_location("sss://bucket/prefix?region=eu")
+    assert natural_queue(location, location.url) == "qqq://bucket/prefix?region=eu"
 
 
 def test_where_nobody_offers_a_committer_the_outbox_one_is_used() -> None:

@@ -115,7 +115,7 @@ def natural_queue(store_location: Location, url: str) -> str:
         Misuse: No queue naturally goes with it; name one.
     """
     template: str = _installed().find(NATURAL_QUEUES, store_location.scheme)
-    return template.replace("{url}", url)
+    return template.replace("{url}", url).replace("{rest}", url.partition(":")[2])
 
 
 def find_committer(store: HistoryStore, queue: WorkQueue, environment: Environment) -> Committer:

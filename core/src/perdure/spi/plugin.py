@@ -92,7 +92,8 @@ class Hooks(Protocol):
     def perdure_natural_queues(self) -> Mapping[str, str]:
         """Say which queue URL goes with a store's scheme where only a store is named.
 
-        Values are templates: `{url}` is the store's own URL (a backend that is both), everything else is literal.
+        Values are templates: `{url}` is the store's own URL (a backend that is both), `{rest}` what follows its scheme
+        and the colon (a queue that has the same place and options); everything else is literal.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""Perdure on AWS: histories in S3, queues in SQS."""
