@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from _faults import Life, MortalCommitter, MortalQueue, MortalStore
+from _faults import Life, MortalCommitter, MortalQueue, MortalStore, ProcessDied
 
 from perdure.client import Client
 from perdure.config import WorkerSettings, parse_location
@@ -78,6 +78,7 @@ class Process:
         chosen = {"replay_check": "always", **settings}
         self.worker = Worker(self.hub, definitions, WorkerSettings(**chosen))
         self.running = asyncio.create_task(self.worker.run())
+        asyncio.get_running_loop().set_exception_handler(_bury_the_dead)
         await asyncio.sleep(0)
         return self.worker
 
@@ -92,10 +93,15 @@ class Process:
         """Take the process away in the middle of whatever it does: from now on nothing it does has an effect."""
         self.life.die()
         if self.running is not None:
-            self.running.add_done_callback(lambda task: task.cancelled() or task.exception())
             for _ in range(3):  # once to drain, once to break off what drains, once for what came of that
                 self.running.cancel()
                 await asyncio.sleep(0)
+
+
+def _bury_the_dead(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report what nobody asked for, but not that the dead have died: each of their tasks has."""
+    if not isinstance(context.get("exception"), ProcessDied):
+        loop.default_exception_handler(context)
 
 
 class Supervisor:

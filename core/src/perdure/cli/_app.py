@@ -5,11 +5,14 @@ from __future__ import annotations
 import click
 
 from perdure.cli._config import config
+from perdure.cli._cost import cost
 from perdure.cli._demo import demo
+from perdure.cli._doctor import doctor
 from perdure.cli._history import history
 from perdure.cli._list import list_
 from perdure.cli._provider import provider
 from perdure.cli._providers import providers
+from perdure.cli._provision import provision
 from perdure.cli._result import result
 from perdure.cli._run import run
 from perdure.cli._send import send
@@ -53,7 +56,8 @@ def app() -> None:
 
 
 COMMANDS = (
-    demo, run, worker, start, send, result, list_, show, history, simulate, providers, provider, config,
+    demo, run, worker, start, send, result, list_, show, history, simulate,
+    provision, doctor, cost, providers, provider, config,
 )  # fmt: skip
 
 for command in COMMANDS:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from perdure.config import Settings, WorkerSettings
 
-__all__ = ["run"]
+__all__ = ["run", "serving"]
 
 SECTIONS = {
     "Examples": (
@@ -81,7 +81,7 @@ async def _run(order: _Order, settings: Settings) -> int:
             summary = await instance.summary()
             if summary.status not in CLOSED:
                 progress = Progress(hub, instance.id)
-                async with hub.worker(*order.definitions, settings=_serving(settings.worker, order.definitions)):
+                async with hub.worker(*order.definitions, settings=serving(settings.worker, order.definitions)):
                     await first_of(_ended(instance, order.timeout_seconds), stop.wait(), progress.watch())
                 await progress.show_rest()
                 summary = await instance.summary()
@@ -121,7 +121,7 @@ async def _ended(instance: perdure.Run[Any], timeout_seconds: float | None) -> N
         return
 
 
-def _serving(settings: WorkerSettings, definitions: Sequence[Definition]) -> WorkerSettings:
+def serving(settings: WorkerSettings, definitions: Sequence[Definition]) -> WorkerSettings:
     """Serve the queues of everything that is defined here, too: nobody else may be there."""
     turns = {each.queue: None for each in definitions if isinstance(each, Orchestration)}
     tasks = {each.queue: None for each in definitions if isinstance(each, Activity)}

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from perdure.config import Settings
-    from perdure.spi import Clock, Committer, Entropy, Envelope, HistoryStore, WorkQueue
+    from perdure.spi import Clock, Committer, Entropy, Envelope, HistoryStore, Location, WorkQueue
 
-__all__ = ["Loaded", "OpenHub", "open_hub"]
+__all__ = ["Loaded", "OpenHub", "locations_of", "open_hub"]
 
 _E = TypeVar("_E", bound=msgspec.Struct)
 
@@ -192,6 +192,16 @@ def _reference(event: msgspec.Struct) -> str:
     return field if field and isinstance(getattr(event, field), events.PayloadRef) else ""
 
 
+def locations_of(settings: Settings) -> tuple[Location, Location]:
+    """Take apart where the store and the queue are that the settings name.
+
+    Raises:
+        Misuse: A URL that is none, or no queue is named and none goes naturally with the store.
+    """
+    store = parse_location(settings.store_url)
+    return store, parse_location(settings.queue or natural_queue(store, store.url))
+
+
 async def open_hub(settings: Settings, *, environment: Environment | None = None) -> OpenHub:
     """Find the providers that the settings name, and open them.
 
@@ -201,9 +211,7 @@ async def open_hub(settings: Settings, *, environment: Environment | None = None
         Unavailable: The storage does not answer.
     """
     environment = environment or Environment(SystemClock(), SystemEntropy())
-    store_url = settings.store or settings.hub
-    store_location = parse_location(store_url)
-    queue_location = parse_location(settings.queue or natural_queue(store_location, store_url))
+    store_location, queue_location = locations_of(settings)
     store = find_store(store_location)(store_location, environment)
     queue = find_queue(queue_location)(queue_location, environment)
     await store.open()
@@ -212,4 +220,4 @@ async def open_hub(settings: Settings, *, environment: Environment | None = None
     except BaseException:
         await store.aclose()
         raise
-    return OpenHub(store, queue, find_committer(store, queue, environment), environment, name=store_url)
+    return OpenHub(store, queue, find_committer(store, queue, environment), environment, name=store_location.url)

@@ -30,12 +30,22 @@ from perdure.spi import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from perdure.spi import Committer, HistoryStore, Location, QueueFactory, StoreFactory, WorkQueue
+    from perdure.spi import (
+        AdministrationFactory,
+        Committer,
+        HistoryStore,
+        Location,
+        QueueFactory,
+        StoreFactory,
+        WorkQueue,
+    )
 
 __all__ = [
     "ProviderInfo",
     "ProviderProblem",
+    "find_administrations",
     "find_committer",
+    "find_prices",
     "find_queue",
     "find_store",
     "installed_providers",
@@ -54,7 +64,9 @@ PACKAGES = {
 """Which distribution to install for a scheme that is missing."""
 
 STORES, QUEUES, NATURAL_QUEUES = "perdure_stores", "perdure_queues", "perdure_natural_queues"
-_KINDS = {STORES: "store", QUEUES: "queue", NATURAL_QUEUES: "natural queue"}
+ADMINISTRATIONS, PRICES = "perdure_administrations", "perdure_prices"
+_KINDS = {STORES: "store", QUEUES: "queue"}
+_HOOKS = (*_KINDS, NATURAL_QUEUES, ADMINISTRATIONS, PRICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,31 @@ def natural_queue(store_location: Location, url: str) -> str:
     return template.replace("{url}", url).replace("{rest}", url.partition(":")[2])
 
 
+def find_administrations(store: Location, queue: Location) -> list[tuple[Location, AdministrationFactory]]:
+    """Find what sets up and examines the places of a store and its queue, with the place of each.
+
+    Raises:
+        Misuse: As `find_store`.
+    """
+    places = {(STORES, store.scheme): store, (QUEUES, queue.scheme): queue}
+    found = [
+        (place, _installed().find_beside(kind, ADMINISTRATIONS, scheme)) for (kind, scheme), place in places.items()
+    ]
+    return [(place, factory) for place, factory in found if factory is not None]
+
+
+def find_prices(store: Location, queue: Location) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Find what requests cost, operation → USD per million, at a store and at its queue; empty where they are free.
+
+    Raises:
+        Misuse: As `find_store`.
+    """
+    return (
+        _installed().find_beside(STORES, PRICES, store.scheme) or {},
+        _installed().find_beside(QUEUES, PRICES, queue.scheme) or {},
+    )
+
+
 def find_committer(store: HistoryStore, queue: WorkQueue, environment: Environment) -> Committer:
     """Find who commits Steps on this pair: the provider of both, else `OutboxCommitter`."""
     offered: Committer | None = _installed().manager.hook.perdure_committer(
@@ -134,7 +171,7 @@ def installed_providers() -> tuple[list[ProviderInfo], list[ProviderProblem]]:
     """
     plugins = _installed()
     problems = [ProviderProblem(name, str(problem)) for name, problem in plugins.load_all().items()]
-    infos = [_info(offer) for offer in plugins.offers if offer.hook != NATURAL_QUEUES]
+    infos = [_info(offer) for offer in plugins.offers if offer.hook in _KINDS]
     return sorted(infos, key=lambda info: (info.scheme, info.kind != "store", info.distribution)), problems
 
 
@@ -173,11 +210,25 @@ class Plugins:
         failed = {} if named else self.load_all()
         for point in named:
             self._load(point)
-        found = [offer for offer in self.offers if (offer.hook, offer.scheme) == (hook, scheme)]
-        _refuse_two(scheme, [offer.point for offer in found])
+        found = self._offered(hook, scheme)
         if not found:
             raise self._unoffered(hook, scheme, named) if named else self._unknown(hook, scheme, failed)
         return found[0].value
+
+    def find_beside(self, kind: str, hook: str, scheme: str) -> Any:
+        """Get what one scheme, which must have a store or queue (`kind`), is given for another hook; None if nothing.
+
+        Raises:
+            Misuse: As `find`.
+        """
+        self.find(kind, scheme)
+        found = self._offered(hook, scheme)
+        return found[0].value if found else None
+
+    def _offered(self, hook: str, scheme: str) -> list[Offer]:
+        found = [offer for offer in self.offers if (offer.hook, offer.scheme) == (hook, scheme)]
+        _refuse_two(scheme, [offer.point for offer in found])
+        return found
 
     def load_all(self) -> dict[str, Misuse]:
         """Load every plugin; what became of those that cannot be used comes back, by distribution."""
@@ -210,7 +261,7 @@ class Plugins:
     def _ask(self, plugin: object, point: metadata.EntryPoint) -> list[Offer]:
         return [
             Offer(hook, scheme, value, point)
-            for hook in _KINDS
+            for hook in _HOOKS
             for implementation in getattr(self.manager.hook, hook).get_hookimpls()
             if implementation.plugin is plugin
             for scheme, value in implementation.function().items()
@@ -218,7 +269,7 @@ class Plugins:
 
     def _unoffered(self, hook: str, scheme: str, named: list[metadata.EntryPoint]) -> Misuse:
         """Explain a scheme whose plugin is there and has something else for it, or nothing."""
-        other = next((_KINDS[o.hook] for o in self.offers if o.scheme == scheme and o.hook != NATURAL_QUEUES), "")
+        other = next((_KINDS[o.hook] for o in self.offers if o.scheme == scheme and o.hook in _KINDS), "")
         if not other:
             return Misuse(
                 f"The plugin {scheme!r} ({named[0].value}) of {_owner(named[0])} offers nothing for {scheme}: — mark "

@@ -16,6 +16,7 @@ from perdure.errors import (
     Unknown,
 )
 from perdure.ids import PARTITION_COUNT, Key, check_instance_id, partition_of, short_id
+from perdure.spi.administration import Administration, Finding, Measure
 from perdure.spi.clock import Clock, Entropy, SystemClock, SystemEntropy
 from perdure.spi.commit import Claim, Committer, CommitterCapabilities, Create, Done, Step
 from perdure.spi.history import (
@@ -48,7 +49,16 @@ from perdure.spi.objects import (
     check_object_name,
 )
 from perdure.spi.outbox import OutboxCommitter
-from perdure.spi.plugin import PLUGIN_GROUP, Environment, Hooks, Location, QueueFactory, StoreFactory, provider
+from perdure.spi.plugin import (
+    PLUGIN_GROUP,
+    AdministrationFactory,
+    Environment,
+    Hooks,
+    Location,
+    QueueFactory,
+    StoreFactory,
+    provider,
+)
 from perdure.spi.queue import (
     DeadLetter,
     DeadLetters,
@@ -66,6 +76,8 @@ __all__ = [
     "PARTITION_COUNT",
     "PLUGIN_GROUP",
     "Absent",
+    "Administration",
+    "AdministrationFactory",
     "AlreadyExists",
     "Append",
     "Claim",
@@ -86,6 +98,7 @@ __all__ = [
     "Envelope",
     "Environment",
     "Etag",
+    "Finding",
     "Found",
     "Head",
     "HistoryStore",
@@ -93,6 +106,7 @@ __all__ = [
     "Key",
     "LeaseLost",
     "Location",
+    "Measure",
     "MemoryObjects",
     "Missing",
     "Misuse",

@@ -10,6 +10,7 @@ for queries.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NewType
 
 import msgspec
@@ -18,7 +19,7 @@ from perdure.ids import Key
 from perdure.records import CLOSED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 
 __all__ = [
@@ -271,6 +272,9 @@ class HistoryStore(ABC):
     """
 
     capabilities: StoreCapabilities
+
+    requests: Mapping[str, int] = MappingProxyType({})
+    """Requests to the service underneath so far, by its operations; empty where there is none that could cost money."""
 
     async def open(self) -> None:
         """Get ready: connect, check the stored format. Called once, before anything else.

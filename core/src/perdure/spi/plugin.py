@@ -1,4 +1,4 @@
-"""How a package offers backends: three pluggy hooks, and what a factory is given.
+"""How a package offers backends: pluggy hooks, and what a factory is given.
 
 A provider package names a module in its entry points, group `perdure`; functions of that module marked with
 `@provider` are its hooks:
@@ -21,12 +21,22 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from perdure.spi.administration import Administration
     from perdure.spi.clock import Clock, Entropy
     from perdure.spi.commit import Committer
     from perdure.spi.history import HistoryStore
     from perdure.spi.queue import WorkQueue
 
-__all__ = ["Environment", "Hooks", "Location", "QueueFactory", "StoreFactory", "hook_spec", "provider"]
+__all__ = [
+    "AdministrationFactory",
+    "Environment",
+    "Hooks",
+    "Location",
+    "QueueFactory",
+    "StoreFactory",
+    "hook_spec",
+    "provider",
+]
 
 PLUGIN_GROUP = "perdure"
 
@@ -75,6 +85,14 @@ class QueueFactory(Protocol):
         ...
 
 
+class AdministrationFactory(Protocol):
+    """Makes what sets up and examines a place."""
+
+    def __call__(self, location: Location, environment: Environment) -> Administration:
+        """Make one: no I/O here. Options it does not know are `Misuse`."""
+        ...
+
+
 class Hooks(Protocol):
     """What a plugin may implement, each optional."""
 
@@ -95,6 +113,16 @@ class Hooks(Protocol):
         Values are templates: `{url}` is the store's own URL (a backend that is both), `{rest}` what follows its scheme
         and the colon (a queue that has the same place and options); everything else is literal.
         """
+        ...
+
+    @hook_spec
+    def perdure_administrations(self) -> Mapping[str, AdministrationFactory]:
+        """Offer what sets up and examines the place of a store or queue: scheme → factory."""
+        ...
+
+    @hook_spec
+    def perdure_prices(self) -> Mapping[str, Mapping[str, float]]:
+        """Say what requests cost: scheme → operation → USD per million, for the counts that are in its `requests`."""
         ...
 
     @hook_spec(firstresult=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NewType
 
 import msgspec
@@ -143,6 +144,9 @@ class WorkQueue(ABC):
 
     capabilities: Mapping[str, QueueCapabilities]
     """By class of queue: `turns`, `tasks`."""
+
+    requests: Mapping[str, int] = MappingProxyType({})
+    """Requests to the service underneath so far, by its operations; empty where there is none that could cost money."""
 
     async def open(self) -> None:
         """Get ready. Called once, before anything else. Raises as `HistoryStore.open`."""
