@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted([ROOT / "core" / "src", *ROOT.glob("providers/*/src"), *ROOT.glob("conformance_tests/**/src")])
+SUITE = ROOT / "conformance_tests"
+SOURCES = sorted(
+    [ROOT / "core" / "src", *ROOT.glob("providers/*/src"), SUITE / "src", SUITE / "servicebus_emulator" / "src"]
+)
 PUBLIC = {"perdure.spi", "perdure.testing"}  # Imported by people, not by us.
 
 FUNCTION_MEDIAN, FUNCTION_NINE_OF_TEN, FUNCTION_MOST = 8, 25, 70
