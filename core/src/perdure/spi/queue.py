@@ -17,6 +17,7 @@ from perdure.ids import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DeadLetters",
     "Delivery",
     "Envelope",
+    "PushedMessages",
     "QueueCapabilities",
     "QueueName",
     "SendOutcome",
@@ -241,3 +243,22 @@ class DeadLetters(ABC):
     @abstractmethod
     async def drop(self, letters: Sequence[DeadLetter]) -> list[bool]:
         """Delete them for good. False: not there any more."""
+
+
+class PushedMessages(ABC):
+    """What a queue offers whose service can call a function with messages, instead of being asked for them."""
+
+    @abstractmethod
+    def pushed(self, event: Mapping[str, Any], queues: Sequence[QueueName]) -> dict[str, Delivery]:
+        """Read what a function was called with.
+
+        Args:
+            event: As the service gives it.
+            queues: Which queues it may be of.
+
+        Returns:
+            The messages, each under the name by which the service wants to hear of it.
+
+        Raises:
+            Misuse: It is no such event, or of another queue; the message says the mend.
+        """

@@ -58,9 +58,13 @@ class Worker:
         hub: Opened; shared with clients and other workers of the process, and not closed here.
         definitions: What it can run. What it does not know it leaves to other workers.
         settings: Queues and limits.
+        finds_stalled: Whether it begins by looking for instances that stalled for lack of its code. That is a scan;
+            without it each of them is tried when its next try is due.
     """
 
-    def __init__(self, hub: OpenHub, definitions: Iterable[Definition], settings: WorkerSettings) -> None:
+    def __init__(
+        self, hub: OpenHub, definitions: Iterable[Definition], settings: WorkerSettings, *, finds_stalled: bool = True
+    ) -> None:
         self.hub = hub
         self.settings = settings
         self.registry = Registry(definitions)
@@ -95,6 +99,7 @@ class Worker:
         self._mailboxes = Mailboxes(carry_out, instances_max=settings.turns_max)
         self._activities.on_room = self._mailboxes.nudge
         self._solitude.on_end = self._mailboxes.nudge
+        self._finds_stalled = finds_stalled
         self._stop_wanted = asyncio.Event()
         self._drain_seconds = settings.drain_seconds
         self._has_begun = False
@@ -141,7 +146,8 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._receive_turns(turns_queue(name))) for name in self.settings.turns]
             tasks += [group.create_task(self._receive_tasks(tasks_queue(name))) for name in self.settings.tasks]
-            tasks.append(group.create_task(self._nudge_stalled()))
+            if self._finds_stalled:
+                tasks.append(group.create_task(self._nudge_stalled()))
             try:
                 await self._stop_wanted.wait()
             except asyncio.CancelledError:
