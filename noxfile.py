@@ -25,6 +25,7 @@ PACKAGES = {
     "conformance": "conformance_tests",
     "servicebus-emulator": "conformance_tests/servicebus_emulator",
 }
+EMULATORS = ("ministack", "localstack")
 PURE = ("replay", "engine", "spi")
 PACKAGES_MAX = 10  # What `pip install perdure` may install, our own three counted.
 
@@ -34,7 +35,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # A missing Python is reported by name and skipped, on CI too.
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "imports", "docs", "build", "alone", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "docs", "build", "alone", "aws", "emulator", "tests"]
 
 
 # ── what the sessions share ──────────────────────────────────────────────────────────────────────────────────────────
@@ -178,10 +179,30 @@ def alone(session: nox.Session, package: str) -> None:
     measured = ("--cov", "--cov-report=") if package == "core" else ()
     session.run("pytest", *workers(session), *quick, *measured, f"{PACKAGES[package]}/tests")
     for layer in PURE if package == "core" else ():
-        # The object history store joins when its index is built.
-        session.run("coverage", "report", "--fail-under=98", f"--include=core/src/perdure/{layer}/*.py")
+        sources = f"core/src/perdure/{layer}/*.py,core/src/perdure/{layer}/*/*.py"
+        session.run("coverage", "report", "--fail-under=98", f"--include={sources}")
     if package == "core":
         session.run("python", ".ci/excluded_lines.py", *(f"core/src/perdure/{layer}" for layer in PURE))
+
+
+@nox.session
+@nox.parametrize("emulator", [nox.param(name, id=name) for name in EMULATORS])
+def aws(session: nox.Session, emulator: str) -> None:
+    """The AWS provider against an emulator that the tests start: everything on the first, the contracts on the other.
+
+    Orchestrations too with `nox -s "aws(ministack)" -- -m slow`; all of it, `-- -m ''`.
+    """
+    install(session, "core[cli]", "providers/local", "providers/aws", "conformance_tests", groups=("test", "aws"))
+    some = session.posargs or (["-m", "not slow"] if emulator == EMULATORS[0] else ["-k", "test_conformance"])
+    env = {"PERDURE_AWS_EMULATOR": emulator}
+    session.run("pytest", *workers(session), *some, "providers/aws/tests", env=env)
+
+
+@nox.session
+def emulator(session: nox.Session) -> None:
+    """The Service Bus emulator with the SDK that it is made for."""
+    install(session, "conformance_tests/servicebus_emulator", groups=("test", "servicebus"))
+    session.run("pytest", *workers(session), *session.posargs, "conformance_tests/servicebus_emulator/tests")
 
 
 @nox.session

@@ -223,18 +223,20 @@ class PurgesAnything(MemoryStore):
 BROKEN = [LooksThenWrites, ReadsBehind, AnswersBeforeItWrites, ForgetsWhoWrote, CreatesTwice, PurgesAnything]
 
 
-async def try_out(store: type[MemoryStore], folder: Path) -> None:
+async def try_out(store: type[MemoryStore], folder: Path, request: pytest.FixtureRequest) -> None:
     harness = type("ThisHarness", (MemoryHarness,), {"store": store})
     contract = type("ThisContract", (LinearizabilityContract,), {"harness": harness, "seed": SEED})()
     async with harness(folder / "hub") as started:
-        await contract.test_an_order_of_concurrent_calls_explains_every_answer(started)
+        await contract.test_an_order_of_concurrent_calls_explains_every_answer(started, request)
 
 
 @pytest.mark.parametrize("store", BROKEN)
-async def test_a_broken_store_is_found_out(store: type[MemoryStore], tmp_path: Path) -> None:
+async def test_a_broken_store_is_found_out(
+    store: type[MemoryStore], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     with pytest.raises(Broken, match=f"seed = {SEED}"):
-        await try_out(store, tmp_path)
+        await try_out(store, tmp_path, request)
 
 
-async def test_a_sound_store_is_not(tmp_path: Path) -> None:
-    await try_out(MemoryStore, tmp_path)
+async def test_a_sound_store_is_not(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    await try_out(MemoryStore, tmp_path, request)

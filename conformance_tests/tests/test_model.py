@@ -268,16 +268,20 @@ def contract_of(store: type[MemoryStore], queue: type[MemoryQueue]) -> ModelCont
 
 
 @pytest.mark.parametrize("store", STORES)
-async def test_a_broken_store_is_found_out(store: type[MemoryStore], tmp_path: Path) -> None:
+async def test_a_broken_store_is_found_out(
+    store: type[MemoryStore], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     contract = contract_of(store, MemoryQueue)
 
     with pytest.raises(Broken):
-        await contract.test_histories_are_what_the_model_says_after_each_call(tmp_path)
+        await contract.test_histories_are_what_the_model_says_after_each_call(tmp_path, request)
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-async def test_a_broken_queue_is_found_out(queue: type[MemoryQueue], tmp_path: Path) -> None:
+async def test_a_broken_queue_is_found_out(
+    queue: type[MemoryQueue], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     contract = contract_of(MemoryStore, queue)
 
     with pytest.raises(Broken):
-        await contract.test_messages_are_what_the_model_says_after_each_call(tmp_path)
+        await contract.test_messages_are_what_the_model_says_after_each_call(tmp_path, request)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ANY", "OUTCOMES", "Edit", "Mutant", "Verdict"]
-
-ANY: Final = "any"
-"""What a mutant expects that any failure of any test kills, whatever it says: a machine-made one."""
+__all__ = ["OUTCOMES", "Edit", "Mutant", "Verdict"]
 
 OUTCOMES: Final = ("caught", "survived", "broken", "misplaced", "died")
 """What becomes of a mutant: caught by a test of the expected clause or rule; not noticed by any of them; only ever met

@@ -87,13 +87,26 @@ def _changed_code(name: str, where: str, edits: list[Edit], function: FunctionTy
     definition = tree.body[0]
     assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
     definition.decorator_list = []
+    tree.body = [_enclosed(definition, function.__code__.co_freevars)]
     flags = __future__.annotations.compiler_flag
     module = compile(tree, f"{PLANTED} {name}>", "exec", flags=flags, dont_inherit=True)
     return _code_in(module, definition.name, where)
 
 
+def _enclosed(definition: ast.FunctionDef | ast.AsyncFunctionDef, free: tuple[str, ...]) -> ast.stmt:
+    """Put a function into one that has the names it closes over, and have it close over them whatever was changed."""
+    if not free:
+        return definition
+    around = ast.parse("def around():\n " + "; ".join(f"{name} = None" for name in free)).body[0]
+    assert isinstance(around, ast.FunctionDef)
+    definition.body += ast.parse("if False:\n " + "; ".join(free)).body
+    around.body.append(definition)
+    return around
+
+
 def _code_in(module: CodeType, name: str, where: str) -> CodeType:
-    found = [one for one in module.co_consts if isinstance(one, CodeType) and one.co_name == name]
-    if len(found) != 1 or found[0].co_freevars:
-        raise MisplacedError(f"{where}: a function that closes over others cannot be changed by itself.")
+    around = [one for one in module.co_consts if isinstance(one, CodeType) and one.co_name == "around"]
+    found = [one for one in (around or [module])[0].co_consts if isinstance(one, CodeType) and one.co_name == name]
+    if len(found) != 1:
+        raise MisplacedError(f"{where}: its source does not hold it once.")
     return found[0]

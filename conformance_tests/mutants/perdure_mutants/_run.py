@@ -38,7 +38,8 @@ RULE_TESTS: Final = (
     *PROVIDER_TESTS[2:],
 )
 QUIET: Final = ("-q", "--no-header", "--tb=no", "-W", "ignore", "-p", "no:randomly", "-p", "no:cacheprovider")
-PLUGINS: Final = ("-p", "no:xdist", "-p", "no:cov", "-p", "perdure_mutants._session")
+PLUGINS_OFF: Final = ("-p", "no:xdist", "-p", "no:cov")
+PLUGINS: Final = (*PLUGINS_OFF, "-p", "perdure_mutants._one_test", "-p", "perdure_mutants._session")
 
 
 class ChildFailedError(Exception):

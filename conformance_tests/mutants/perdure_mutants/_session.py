@@ -14,44 +14,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from _pytest.runner import runtestprotocol
-from hypothesis import Phase, settings
 
-from perdure.memory import _hub
 from perdure_mutants._judgement import Accidents, first_line, is_verdict
-from perdure_mutants._mutant import ANY, Mutant, Verdict
+from perdure_mutants._mutant import Mutant, Verdict
+from perdure_mutants._one_test import error_of
 from perdure_mutants._plant import MisplacedError, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
 NUMBERS = re.compile(r"^test_((?:[a-z]\d+[a-z]?_)+)")
 """What a test's name begins with: the clauses, rules or invariants that it is of."""
-
-ERROR = pytest.StashKey[BaseException]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which mutants to try, and where to write what becomes of them."""
     parser.addoption("--mutants", required=True, help="file with the mutants, as JSON")
     parser.addoption("--verdicts", required=True, help="file that gets one line of JSON per mutant")
-
-
-def pytest_configure() -> None:
-    """Keep generated examples few and the same, and remember none."""
-    settings.register_profile("mutants", database=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
-    settings.load_profile("mutants")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the error itself: a report holds only its text."""
-    report = yield
-    if call.excinfo is not None and report.failed:
-        item.stash.setdefault(ERROR, call.excinfo.value)
-    return report
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,12 +64,12 @@ def try_out(mutant: Mutant, items: Sequence[pytest.Item], accidents: Accidents) 
     for count, item in enumerate(tests, start=1):
         accidents.found.clear()
         with planted(mutant):
-            error = _error_of(item)
+            error = error_of(item)
         if error is None:
             continue
-        if mutant.expected != ANY and (accidents.found or not is_verdict(error)):
+        if accidents.found or not is_verdict(error):
             accident = accident or (accidents.found or [first_line(error)])[0]
-        elif _error_of(item) is None:  # and without the mutant it passes
+        elif error_of(item) is None:  # and without the mutant it passes
             seconds = round(time.monotonic() - began, 3)
             return Verdict(mutant.name, mutant.expected, "caught", item.name, first_line(error), count, seconds)
     outcome = "broken" if accident else "survived"
@@ -112,12 +91,3 @@ def _numbers_of(item: pytest.Item) -> list[str]:
 
 def _is_named(mutant: Mutant, item: pytest.Item) -> bool:
     return item.name.startswith(mutant.named)
-
-
-def _error_of(item: pytest.Item) -> BaseException | None:
-    """Run one test, fixtures and all, and give what it failed with."""
-    _hub._named.clear()  # noqa: SLF001 - a test that failed has left its `memory:NAME` open for the next of that name
-    if ERROR in item.stash:
-        del item.stash[ERROR]
-    runtestprotocol(item, log=False, nextitem=None)
-    return item.stash.get(ERROR, None)

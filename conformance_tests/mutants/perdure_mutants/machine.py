@@ -1,30 +1,33 @@
-"""Machine-made mutants of the providers: conditions turned round, and statements dropped.
+"""Machine-made mutants of the providers: every condition turned round, and every statement dropped.
 
-`python -m perdure_mutants.machine memory --sample 64 --seed 1` tells how many the contracts kill, and lists the others.
-They are planted as the hand-made ones are, function by function; no file is touched.
+`python -m perdure_mutants.machine memory` tries all of them and tells which survive. They are planted as the hand-made
+ones are, function by function; no file is touched. Every verdict is written down as it comes: started again with the
+same `--verdicts`, it tries only what was not killed yet.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import copy
+import os
 import random
-import textwrap
+import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from perdure_mutants._mutant import ANY, Edit, Mutant, Verdict
-from perdure_mutants._run import ROOT, try_on
+import msgspec
+import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from perdure_mutants._changes import Change, changes_of
+from perdure_mutants._reach import look_at
+from perdure_mutants._run import PLUGINS_OFF, QUIET, ROOT
+from perdure_mutants._trial import Fate, Trial
 
-__all__ = ["TARGETS", "Target", "mutants_of"]
+__all__ = ["TARGETS", "Target"]
 
 SURVIVORS_MAX: Final = 0.1
+OPTIONS: Final = (*QUIET, *PLUGINS_OFF, "-s", "--timeout=0", "-m", "not slow", "-p", "perdure_mutants._one_test")
 
 
 class Target(NamedTuple):
@@ -33,147 +36,145 @@ class Target(NamedTuple):
     Attributes:
         folder: Of the modules.
         package: Their dotted name.
-        options: The tests, and which of them, as arguments of pytest.
-        seconds: How long the tests may take for one mutant; one that takes longer never ends.
+        contracts: The file that runs the contracts on it.
+        own: Tests of the provider itself, tried after the contracts.
     """
 
     folder: str
     package: str
-    options: tuple[str, ...]
-    seconds: float
+    contracts: str
+    own: tuple[str, ...]
 
 
 TARGETS: Final = {
     "memory": Target(
-        "core/src/perdure/memory", "perdure.memory", ("core/tests/spi/test_conformance_of_memory.py",), 300
+        folder="core/src/perdure/memory",
+        package="perdure.memory",
+        contracts="core/tests/spi/test_conformance_of_memory.py",
+        own=("core/tests/spi/test_memory.py",),
     ),
     "sqlite": Target(
-        "providers/local/src/perdure_local/sqlite",
-        "perdure_local.sqlite",
-        ("-k", "not SeveralProcesses", "-m", "not slow", "providers/local/tests/test_conformance.py"),
-        600,
+        folder="providers/local/src/perdure_local/sqlite",
+        package="perdure_local.sqlite",
+        contracts="conformance_tests/mutants/perdure_mutants/contracts_of_sqlite.py",
+        own=tuple(
+            f"providers/local/tests/{name}.py"
+            for name in (
+                "test_waking", "test_messages", "test_storage", "test_opening", "test_folder", "test_group_commit",
+                "test_group_endings", "test_plugin", "test_dead_processes", "test_processes", "test_crashes",
+                "faults/test_damage",
+            )
+        ),
     ),
-}
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+}  # fmt: skip
 
 
 def main() -> int:
-    """Sample, try, and tell; 1 if more than a tenth survived."""
+    """Try what the command line names, and tell; 1 if more than a tenth survived."""
     arguments = _parse()
     target = TARGETS[arguments.target]
-    every = [mutant for file in sorted((ROOT / target.folder).glob("*.py")) for mutant in mutants_of(file, target)]
-    chosen = _chosen(every, arguments)
+    changes = [change for file in sorted((ROOT / target.folder).glob("*.py")) for change in _all_of(file, target)]
+    chosen = _chosen(changes, arguments)
+    os.chdir(ROOT)
     began = time.monotonic()
-    verdicts = [one for one in _try_in_parallel(chosen, target, arguments) if one.outcome != "misplaced"]
-    survived = sum(verdict.outcome == "survived" for verdict in verdicts)
-    print(
-        f"{len(verdicts) - survived} of {len(verdicts)} killed in {time.monotonic() - began:.0f} s, "
-        f"of {len(every)} that could be made (seed {arguments.seed})"
-    )
-    return int(survived > SURVIVORS_MAX * len(verdicts))
+    tests = [target.contracts, *(() if arguments.contracts_only else target.own)]
+    trials = _Trials(target, chosen, arguments.verdicts, arguments.jobs, arguments.own_first)
+    if pytest.main([*OPTIONS, *tests], plugins=[trials]) != pytest.ExitCode.OK:
+        return 2
+    return _tell_all(target, chosen, _read(arguments.verdicts), time.monotonic() - began)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="perdure_mutants.machine", description=__doc__)
     parser.add_argument("target", choices=TARGETS)
-    parser.add_argument("--sample", type=int, default=64, metavar="COUNT")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--jobs", type=int, default=1, metavar="COUNT", help="mutants tried at once; sqlite mostly waits"
-    )
+    parser.add_argument("--sample", type=int, metavar="COUNT", help="only so many of them")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--jobs", type=int, default=1, metavar="COUNT", help="mutants tried at once")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="TEXT", help="those whose name holds it, and no sample"
     )
-    parser.add_argument("--tests", nargs="+", default=[], metavar="FILE", help="these instead of the contracts")
+    parser.add_argument("--contracts-only", action="store_true", help="without the provider's own tests")
+    parser.add_argument("--own-first", action="store_true", help="quicker for what the contracts are known not to kill")
+    parser.add_argument("--verdicts", type=Path, required=True, metavar="FILE", help="where they are written, and read")
     return parser.parse_args()
 
 
-def _chosen(every: list[Mutant], arguments: argparse.Namespace) -> list[Mutant]:
+def _all_of(file: Path, target: Target) -> list[Change]:
+    return list(changes_of(file, f"{target.package}.{file.stem}"))
+
+
+def _chosen(changes: list[Change], arguments: argparse.Namespace) -> list[Change]:
     if arguments.only:
-        return [mutant for mutant in every if any(text in mutant.name for text in arguments.only)]
-    return random.Random(arguments.seed).sample(every, min(arguments.sample, len(every)))  # noqa: S311 - repeatable
+        return [change for change in changes if any(text in change.mutant.name for text in arguments.only)]
+    if arguments.sample is None:
+        return changes
+    return random.Random(arguments.seed).sample(changes, min(arguments.sample, len(changes)))  # noqa: S311 - repeatable
 
 
-def _try_in_parallel(chosen: list[Mutant], target: Target, arguments: argparse.Namespace) -> list[Verdict]:
-    """Try mutants in as many processes as are asked for; each tells of those that it has done."""
-    tests = ("-m", "not slow", *arguments.tests) if arguments.tests else target.options
-    parts = [chosen[first :: arguments.jobs] for first in range(arguments.jobs)]
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        running = [pool.submit(try_on, part, tests, _tell, target.seconds) for part in parts]
-        return [verdict for future in running for verdict in future.result()]
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """The pytest plugin: tries mutants instead of running the tests."""
+
+    target: Target
+    chosen: list[Change]
+    verdicts: Path
+    jobs: int
+    own_first: bool
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Divide the mutants among as many processes as are asked for."""
+        assert not session.testsfailed, "some tests could not be collected"
+        done = {fate.digest for fate in _read(self.verdicts) if fate.outcome == "killed"}
+        left = [change for change in self.chosen if change.digest not in done]
+        trial = Trial(session, look_at(session, self.target.package), self._is_first)
+        workers = [self._fork(trial, left[first :: self.jobs]) for first in range(self.jobs)]
+        assert all(os.waitpid(worker, 0)[1] == 0 for worker in workers), "a worker has failed"
+        return True
+
+    def _is_first(self, test: str) -> bool:
+        return test.startswith(self.target.contracts) is not self.own_first
+
+    def _fork(self, trial: Trial, changes: list[Change]) -> int:
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                self._work(trial, changes)
+                code = 0
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        return pid
+
+    def _work(self, trial: Trial, changes: list[Change]) -> None:
+        parent = os.getppid()
+        for change in changes:
+            if os.getppid() != parent:
+                return  # Nobody reads what it finds any more.
+            fate = trial.try_out(change)
+            with self.verdicts.open("ab") as file:
+                file.write(msgspec.json.encode(fate) + b"\n")
+            print(f"{fate.outcome:<9}{fate.seconds:6.1f} s  {fate.mutant}  {fate.test or fate.how}", flush=True)
 
 
-def _tell(verdict: Verdict) -> None:
-    word = {"survived": "survived", "died": "endless", "misplaced": "left out"}.get(verdict.outcome, "killed")
-    print(f"{word:<9}{verdict.seconds:5.1f} s  {verdict.mutant}  {verdict.caught_by}", flush=True)
+def _read(verdicts: Path) -> list[Fate]:
+    lines = verdicts.read_bytes().splitlines() if verdicts.exists() else []
+    return [msgspec.json.decode(line, type=Fate) for line in lines]
 
 
-def mutants_of(file: Path, target: Target) -> Iterator[Mutant]:
-    """List every mutant that can be made of a module's functions and methods."""
-    source = file.read_text(encoding="utf-8")
-    for path, function in _functions_in(ast.parse(source), ""):
-        text = _text_of(source, function)
-        tree = ast.parse(text)
-        for index, node in enumerate(ast.walk(tree)):
-            change = _change_of(node)
-            if change:
-                line = function.lineno + getattr(node, "lineno", 1) - 1
-                shown = " ".join(ast.unparse(node.test if isinstance(node, Asking) else node).split())[:80]
-                edit = Edit(f"{target.package}.{file.stem}:{path}", text, _changed(tree, index))
-                yield Mutant(f"{file.name}:{line} {change}: {shown}", ANY, "", (edit,), named=("test_",))
-
-
-Asking = ast.If | ast.While | ast.IfExp
-
-
-def _functions_in(tree: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
-    """Find functions and methods; what closes over others goes with the function around it."""
-    for node in getattr(tree, "body", ()):
-        if isinstance(node, Function):
-            yield f"{prefix}{node.name}", node
-        elif isinstance(node, ast.ClassDef):
-            yield from _functions_in(node, f"{prefix}{node.name}.")
-
-
-def _text_of(source: str, function: Function) -> str:
-    """Give a function's source without its decorators, as it stands in the file but for the margin."""
-    lines = source.splitlines(keepends=True)[function.lineno - 1 : function.end_lineno]
-    return textwrap.dedent("".join(lines))
-
-
-def _change_of(node: ast.AST) -> str:
-    if isinstance(node, Asking):
-        return "" if isinstance(node.test, ast.Constant) else "turned round"
-    is_said = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant | ast.Yield)
-    return "dropped" if is_said or isinstance(node, ast.AugAssign | ast.Raise | ast.Delete) or _is_effect(node) else ""
-
-
-def _is_effect(node: ast.AST) -> bool:
-    """Tell whether a statement sets a part of something: dropping a plain name would only be a NameError."""
-    return isinstance(node, ast.Assign) and all(
-        isinstance(each, ast.Attribute | ast.Subscript) for each in node.targets
+def _tell_all(target: Target, chosen: list[Change], fates: list[Fate], seconds: float) -> int:
+    last = {fate.digest: fate for fate in fates}
+    found = [last[change.digest] for change in chosen]
+    tried = [fate for fate in found if fate.outcome != "left out"]
+    killed = [fate for fate in tried if fate.outcome == "killed"]
+    by_contracts = sum(fate.test.startswith(target.contracts) for fate in killed)
+    print(*(f"{fate.outcome} {fate.mutant}" for fate in found if fate.outcome != "killed"), sep="\n")
+    print(
+        f"{len(killed)} of {len(tried)} killed, {by_contracts} of them by the contracts, in {seconds:.0f} s; "
+        f"{len(found) - len(tried)} left out"
     )
-
-
-def _changed(tree: ast.Module, index: int) -> str:
-    """Give the source with the change at one node of the tree, in the order of `ast.walk`."""
-    tree = copy.deepcopy(tree)
-    node = next(each for count, each in enumerate(ast.walk(tree)) if count == index)
-    if isinstance(node, Asking):
-        node.test = ast.UnaryOp(ast.Not(), node.test)
-    else:
-        assert isinstance(node, ast.stmt)
-        _drop(tree, node)
-    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
-
-
-def _drop(tree: ast.AST, statement: ast.stmt) -> None:
-    for parent in ast.walk(tree):
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(parent, name, None)
-            if isinstance(block, list) and statement in block:
-                block[block.index(statement)] = ast.Pass()
+    return int(len(tried) - len(killed) > SURVIVORS_MAX * len(tried))
 
 
 if __name__ == "__main__":

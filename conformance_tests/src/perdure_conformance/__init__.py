@@ -27,12 +27,14 @@ pytest.register_assert_rewrite(
     "perdure_conformance.harness",
     "perdure_conformance.history",
     "perdure_conformance.material",
+    "perdure_conformance.objects",
     "perdure_conformance.queue",
 )
 
 from perdure_conformance.committer import CommitterContract  # noqa: E402 - see above
 from perdure_conformance.harness import Backend, Contract, Harness  # noqa: E402 - see above
 from perdure_conformance.history import HistoryStoreContract  # noqa: E402 - see above
+from perdure_conformance.objects import ObjectsContract, ObjectsHarness  # noqa: E402 - see above
 from perdure_conformance.queue import WorkQueueContract  # noqa: E402 - see above
 from perdure_conformance.scenarios import HubContract  # noqa: E402 - see above
 
@@ -43,5 +45,7 @@ __all__ = [
     "Harness",
     "HistoryStoreContract",
     "HubContract",
+    "ObjectsContract",
+    "ObjectsHarness",
     "WorkQueueContract",
 ]

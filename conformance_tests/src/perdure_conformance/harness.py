@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import pytest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from perdure.spi import Committer, Key, StoredPayload
 
-__all__ = ["LARGEST_TRIED_BYTES", "Backend", "Contract", "Harness", "at_limit"]
+__all__ = ["LARGEST_TRIED_BYTES", "Addresses", "Backend", "Contract", "Harness", "at_limit"]
 
 T = TypeVar("T")
 
@@ -50,6 +50,25 @@ class Backend:
     store: HistoryStore
     queue: WorkQueue
     committer: Committer
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where other processes connect to what one harness opens clients of.
+
+    Attributes:
+        store: URL of the store, for `perdure.connect(store=…)`. Its provider must be installed.
+        queue: URL of the queue; None for the one that naturally goes with the store.
+        environment: Variables that the processes need beside those of this one: credentials, say.
+        probe: `module:function` that each worker process calls with its `torture.Row`, to show there when it holds a
+            lock that keeps other processes waiting (`torture.Phase.TRANSACTION`); empty where there is none.
+            `environment` must let the module be found.
+    """
+
+    store: str
+    queue: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    probe: str = ""
 
 
 class Harness(ABC):
@@ -99,6 +118,10 @@ class Harness(ABC):
     async def let_time_pass(self, seconds: float) -> None:
         """Move the backend's time forward, and let waiting calls notice. Override it where the clock is virtual."""
         await asyncio.sleep(seconds)
+
+    def addresses(self) -> Addresses | None:
+        """Say where other processes connect. None: they cannot; what needs some is then skipped with that reason."""
+        return None
 
     async def corrupt_record(self, key: Key, version: int) -> bool:
         """Damage a stored record. False: this harness cannot; the clause is then skipped with that reason."""
@@ -218,7 +241,7 @@ class Contract:
     """Set it in the subclass."""
 
     level: int = 0
-    """What it takes part in: 0 clauses, 1 limits, 2 races, 3 model, 4 linearizability, 5 orchestrations."""
+    """Which of `profiles.LEVELS` its tests are of: 0 clauses, 1 limits, 2 races, 3 model … 7 crashes."""
 
     pytestmark = pytest.mark.asyncio
 

@@ -1,13 +1,14 @@
 """Which tests a run takes: a test has a level, a profile is a set of levels.
 
-A test's level is that of its marker `perdure_level`, else `level` of the class that it is written in, else `level` of
-the class that collects it, else 0.
+A test's level is that of its marker `perdure_level`, else `level` of the class that it is written in, or of a class
+made from that one to have its tests run again in another way; else `level` of the class that collects it, else 0.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,7 +52,7 @@ def mark(items: Sequence[pytest.Item], profile: str) -> list[pytest.Item]:
         profile: A name of `PROFILES`.
 
     Returns:
-        The tests whose level is not in the profile.
+        The tests whose level is not in the profile, and those that a contract with `one_in` above 1 leaves out.
 
     Raises:
         pytest.UsageError: A contract has no harness, or one that declares a gap in a clause that does not exist, or a
@@ -63,7 +64,7 @@ def mark(items: Sequence[pytest.Item], profile: str) -> list[pytest.Item]:
         if isinstance(item, pytest.Function) and isinstance(contract, type) and issubclass(contract, Contract):
             level = _level_of(item, contract)
             item.user_properties += _properties(item, contract, level)
-            if level not in PROFILES[profile]:
+            if level not in PROFILES[profile] or zlib.crc32(item.name.encode()) % getattr(contract, "one_in", 1):
                 left_out.append(item)
     return left_out
 
@@ -72,7 +73,8 @@ def _properties(item: pytest.Function, contract: type[Contract], level: int) -> 
     harness = _harness_of(contract)
     group = _written_in(item, contract)
     found = _CLAUSE_TEST.match(item.name)
-    clause = found[1].upper() if found and found[1].upper() in CLAUSES else group.__name__
+    again = getattr(contract, "again", "")
+    clause = found[1].upper() if found and found[1].upper() in CLAUSES else f"{group.__name__} {again}".strip()
     about = CLAUSES[clause].text if clause in CLAUSES else _about(group)
     properties: dict[str, object] = {
         "perdure_clause": clause,
@@ -98,7 +100,9 @@ def _harness_of(contract: type[Contract]) -> type[Harness]:
 
 def _level_of(item: pytest.Function, contract: type[Contract]) -> int:
     marker = item.get_closest_marker("perdure_level")
-    of_class: object = getattr(_written_in(item, contract), "level", getattr(contract, "level", 0))
+    group = _written_in(item, contract)
+    again = next((one for one in contract.__mro__ if "level" in vars(one) and issubclass(one, group)), group)
+    of_class: object = getattr(again, "level", getattr(contract, "level", 0))
     level = marker.args[0] if marker and marker.args else of_class
     if not isinstance(level, int) or level not in LEVELS:
         raise pytest.UsageError(f"{item.nodeid} is of level {level!r}: write one of {min(LEVELS)} to {max(LEVELS)}.")

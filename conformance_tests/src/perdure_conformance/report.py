@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perdure_conformance._report.counts import counts_in
 from perdure_conformance._report.documents import SCHEMA, as_badge, as_markdown, as_values
 from perdure_conformance._report.results import Result, RunResult, put_together
 from perdure_conformance._report.screen import lines_of
@@ -39,7 +40,8 @@ class Collector:
         known = self._results.get(found.test, found)
         worse = max(known, found, key=lambda result: _WORSE[result.outcome])
         seconds = found.seconds + (0.0 if known is found else known.seconds)
-        self._results[found.test] = replace(worse, seconds=seconds)
+        # A later phase has the counts of those before it, too.
+        self._results[found.test] = replace(worse, seconds=seconds, counts=found.counts or known.counts)
 
     def run_result(self) -> RunResult:
         """Put together what is known."""
@@ -85,6 +87,7 @@ class Collector:
             detail=detail,
             gap=gap,
             seconds=report.duration,
+            counts=counts_in(report.user_properties),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -154,6 +155,37 @@ def test_a_hub_left_open_goes_over_to_the_next_loop(location: Location, environm
     assert isinstance(asyncio.run(read()), Head)
 
 
+def test_a_hub_that_went_over_to_another_loop_is_shared_within_that_one_only(
+    location: Location, environment: Environment
+) -> None:
+    """It is the loop of now that counts, not the one of whoever left it open."""
+
+    async def leave_open() -> None:
+        await open_store(location, environment)
+
+    async def share() -> None:
+        await open_store(location, environment)
+        with pytest.raises(Misuse, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, open_store(location, environment))
+
+    asyncio.run(leave_open())
+    asyncio.run(share())
+
+
+async def test_a_hub_keeps_nothing_of_what_is_over(location: Location, environment: Environment) -> None:
+    """A process that runs for weeks would grow with every instance there has been."""
+    store, queue = await open_store(location, environment), await open_queue(location, environment)
+    await queue.send([message(TURNS)])
+    held = await receive(queue, TURNS)
+    await store.changed(ORDER, None, 0)
+
+    await queue.complete(held)
+
+    messages = queue.messages._queues[TURNS]
+    assert (messages.messages, messages._held_groups) == ({}, {})
+    assert (queue.messages.changes._events, store.histories.changes._events) == ({}, {})
+
+
 # ── plugin ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -264,6 +296,29 @@ async def test_a_message_abandoned_until_the_end_of_its_own_lease_is_given_once(
 
     assert ids_of(await receive(queue, TASKS)) == ["m-1"]
     assert await receive(queue, TASKS) == []
+
+
+async def test_whoever_received_last_lets_the_others_look_first(environment: Environment, clock: ManualClock) -> None:
+    """A worker that passes on what it has no code for must not be the first to have it each time."""
+    queue = await open_queue(PRIVATE, environment)
+    received: list[str] = []
+
+    async def pass_on(worker: str) -> None:
+        while True:
+            held = await queue.receive(TASKS, limit=1, lease_seconds=60, wait_seconds=3600, worker=WorkerId(worker))
+            received.append(worker)
+            await queue.abandon(held, delay_seconds=10)
+
+    workers = [asyncio.create_task(pass_on(name)) for name in ("one", "other")]
+    await clock.advance(0)
+    await queue.send([message(TASKS)])
+    for _ in range(5):
+        await clock.advance(10)
+
+    assert len(received) == 6
+    assert all(one != next_one for one, next_one in pairwise(received))
+    for worker in workers:
+        worker.cancel()
 
 
 async def test_a_queue_of_no_known_class_is_refused(environment: Environment) -> None:

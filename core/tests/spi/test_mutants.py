@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ FOLDER = Path(__file__).parents[3] / "conformance_tests" / "mutants"
 sys.path.insert(0, str(FOLDER))
 
 from perdure_mutants import MUTANTS, Edit, Mutant, try_all  # noqa: E402 - found only now
+from perdure_mutants._changes import changes_of  # noqa: E402 - found only now
 from perdure_mutants._plant import MisplacedError, planted  # noqa: E402 - found only now
 
 RULES_WITHOUT_MUTANTS = {
@@ -73,6 +76,61 @@ def test_a_few_broken_providers_are_caught_and_what_breaks_nothing_or_only_stumb
 
     expected = dict.fromkeys(A_FEW, "caught") | {"harmless": "survived", "clumsy": "broken"}
     assert {verdict.mutant: verdict.outcome for verdict in verdicts} == expected
+
+
+MODULE = """
+class Shop:
+    def sell(self, item):
+        '''Sell it.'''
+        if item not in self.stock:
+            _log.info("%s is sold out", item)
+            return None
+        count = self.stock[item]
+        self.stock[item] = count - 1
+        del count
+        self.told([each for each in self.waiting if each.item == item])
+        return item
+"""
+CHANGES = [
+    "shop.py:5 turned round: item not in self.stock",
+    "shop.py:9 dropped: self.stock[item] = count - 1",
+    "shop.py:11 dropped: self.told([each for each in self.waiting if each.item == item])",
+    "shop.py:12 dropped: return item",
+    "shop.py:7 dropped: return None",
+    "shop.py:11 turned round: each.item == item",
+]
+
+
+def test_by_machine_every_condition_is_turned_round_and_every_statement_that_does_something_is_dropped(
+    tmp_path: Path,
+) -> None:
+    """Not what is only said: docstrings, and what goes to a log."""
+    (tmp_path / "shop.py").write_text(MODULE)
+
+    changes = list(changes_of(tmp_path / "shop.py", "shop"))
+
+    assert [change.mutant.name for change in changes] == CHANGES
+    assert [change.mutant.plants[0].where for change in changes] == ["shop:Shop.sell"] * len(changes)
+    assert len({change.digest for change in changes}) == len(changes)
+    turned = changes[0].mutant.plants[0].new
+    assert "if not item not in self.stock:" in turned
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_is_made_by_machine_is_killed_by_the_tests_that_reach_it_or_survives(tmp_path: Path) -> None:
+    """And what was killed is not tried again."""
+    command = [sys.executable, "-m", "perdure_mutants.machine", "memory", "--verdicts", str(tmp_path / "verdicts")]
+    command += ["--only", "_waiting.py:37", "_plugin.py:43"]
+    environment = dict(os.environ, PYTHONPATH=str(FOLDER))
+
+    said = [subprocess.run(command, env=environment, capture_output=True, text=True, check=False) for _ in range(2)]
+
+    first, second = (each.stdout for each in said)
+    assert "1 of 2 killed, 1 of them by the contracts" in first
+    assert "1 of 2 killed, 1 of them by the contracts" in second
+    assert [each.count("\nkilled") + each.startswith("killed") for each in (first, second)] == [1, 0]
+    assert [each.returncode for each in said] == [1, 1], "more than a tenth survived"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure_conformance.material import KEYS, addition, begin, creation, read_head
+from perdure_conformance.material import KEYS, addition, begin, creation, listed, read_head
 
 from perdure.spi import (
     Corrupt,
@@ -16,6 +16,7 @@ from perdure.spi import (
     Key,
     MemoryObjects,
     ObjectHistoryStore,
+    Query,
     StoredPayload,
     Tombstone,
     TooNew,
@@ -49,13 +50,28 @@ async def write_everything() -> dict[str, bytes]:
     return stored
 
 
+async def write_index() -> dict[str, bytes]:
+    """Write a base, a segment with a tombstone, and a mark; give the index only."""
+    stored: dict[str, bytes] = {}
+    clock = ManualClock()
+    store = ObjectHistoryStore(MemoryObjects(stored), Environment(clock, SeededEntropy(1)), index_seconds=1)
+    await store.append(creation(ORDER, tags={"shop": "north"}, next_due=1_700_000_060.5, parent="basket"))
+    await begin(store, GONE)
+    await clock.advance(3)
+    assert await listed(store) == [GONE, ORDER]
+    await store.append(addition(ORDER, 1, status="Completed"))
+    await store.purge(GONE, 1)
+    await clock.advance(1)
+    return {name: data for name, data in stored.items() if name.startswith("ix/")}
+
+
 def golden() -> dict[str, bytes]:
     return {path.relative_to(GOLDEN).as_posix(): path.read_bytes() for path in GOLDEN.rglob("*") if path.is_file()}
 
 
 async def test_this_release_writes_the_golden_files() -> None:
     """A change here is a change of the format: raise `FORMAT`, keep the old files, and write new ones beside them."""
-    assert await write_everything() == golden()
+    assert await write_everything() | await write_index() == golden()
 
 
 async def test_the_golden_files_are_read() -> None:
@@ -71,6 +87,30 @@ async def test_the_golden_files_are_read() -> None:
     assert (head.summary.status, head.summary.key) == ("Completed", ORDER)
     assert await store.read(GONE) == Tombstone(2, "first")
     assert await store.get_payload(StoredPayload(ORDER, "first/in")) == b"\x00payload"
+
+
+async def test_the_golden_index_is_read_without_any_head() -> None:
+    """Of the order it knows the second turn, of the other one that it was purged."""
+    clock = ManualClock()
+    files = {name: data for name, data in golden().items() if name.startswith("ix/") and "/marks/" not in name}
+    store = ObjectHistoryStore(MemoryObjects(files), Environment(clock, SeededEntropy(2)), index_seconds=1)
+
+    (summary,) = [found async for found in store.scan(Query())]
+
+    assert summary == addition(ORDER, 1, status="Completed").summary
+
+
+async def test_an_index_of_a_newer_format_is_too_new_and_stays() -> None:
+    stored = await write_index()
+    stored["ix/base"] = stored["ix/base"].replace(b"perdure index 1 ", b"perdure index 2 ", 1)
+    stored = {name: data for name, data in stored.items() if "/marks/" not in name}
+    before = dict(stored)
+    store = ObjectHistoryStore(MemoryObjects(stored), Environment(ManualClock(), SeededEntropy(2)), index_seconds=1)
+
+    with pytest.raises(TooNew, match="format 2"):
+        await listed(store)
+
+    assert stored == before
 
 
 async def test_a_head_of_a_newer_format_is_too_new_and_stays() -> None:

@@ -50,9 +50,24 @@ class ObjectsHarness(Harness):
         return True
 
 
+class IndexedHarness(ObjectsHarness):
+    """The same with an index: what other clients changed is listed three seconds later."""
+
+    def make_store(self) -> HistoryStore:
+        return ObjectHistoryStore(MemoryObjects(self.objects), self.environment, index_seconds=1)
+
+
 class TestHistory(HistoryStoreContract):
     harness = ObjectsHarness
 
 
 class TestCommitter(CommitterContract):
     harness = ObjectsHarness
+
+
+class TestHistoryWithIndex(HistoryStoreContract):
+    harness = IndexedHarness
+
+
+class TestCommitterWithIndex(CommitterContract):
+    harness = IndexedHarness

@@ -2,61 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
-
 import pytest
+from _object_services import CountingObjects
 from perdure_conformance.material import ORDER, addition, begin, creation, read_head
 
-from perdure.spi import (
-    Absent,
-    Environment,
-    Etag,
-    Found,
-    MemoryObjects,
-    NotModified,
-    ObjectHistoryStore,
-    PreconditionFailed,
-    Query,
-    Unchanged,
-)
+from perdure.spi import Environment, NotModified, ObjectHistoryStore, Query
 from perdure.testing import ManualClock, SeededEntropy
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-
-class CountingObjects(MemoryObjects):
-    """Counts requests by kind; a get that is answered with `Unchanged` is a `304`."""
-
-    def __init__(self, objects: dict[str, bytes]) -> None:
-        super().__init__(objects)
-        self.counts: Counter[str] = Counter()
-
-    async def get(self, name: str, known_etag: Etag | None = None) -> Found | Absent | Unchanged:
-        answer = await super().get(name, known_etag)
-        self.counts["304" if isinstance(answer, Unchanged) else "GET"] += 1
-        return answer
-
-    async def put(
-        self, name: str, data: bytes, *, if_absent: bool = False, if_match: Etag | None = None
-    ) -> Etag | PreconditionFailed:
-        self.counts["PUT"] += 1
-        return await super().put(name, data, if_absent=if_absent, if_match=if_match)
-
-    async def delete(self, names: Sequence[str]) -> None:
-        self.counts["DELETE"] += 1
-        await super().delete(names)
-
-    async def list(self, prefix: str, after: str = "") -> AsyncIterator[str]:
-        self.counts["LIST"] += 1
-        async for name in super().list(prefix, after):
-            yield name
-
-    def take(self) -> dict[str, int]:
-        """Give the counts since the last time."""
-        counts, self.counts = dict(self.counts), Counter()
-        return counts
 
 
 class Client:
@@ -158,7 +109,7 @@ async def test_a_conflict_costs_one_get_to_be_sure(warm: Client, cold: Client) -
 
 
 async def test_a_scan_lists_once_and_reads_each_head(warm: Client, cold: Client) -> None:
-    """There is no index yet: what a scan costs grows with the hub."""
+    """Without an index what a scan costs grows with the hub; `test_object_index.py` counts it with one."""
     for number in range(5):
         await begin(warm.store, type(ORDER)(f"order-{number}"))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perdure_conformance.material import TASKS, message
 
 from perdure.spi import WorkerId
-from perdure_local.sqlite import _database
+from perdure_local.sqlite import _alive, _database
+from perdure_local.sqlite._alive import Alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +108,79 @@ async def test_what_is_no_file_of_ours_is_left_alone(harness: Harness) -> None:
 
     assert len(await take(harness, wait_seconds=0)) == 1
     assert {"README", "zz", "ff.bak"} < {file.name for file in (harness.folder / "alive").iterdir()}
+
+
+async def test_the_folder_is_listed_once_a_second(harness: Harness) -> None:
+    """Each receive asks for the dead; most of the time there are none."""
+    database = (await harness.open_queue()).access.database  # type: ignore[attr-defined]
+    assert not await database.bury_the_dead(1000.0)
+    died = harness.folder / "alive" / "ff"
+    died.touch()
+
+    await database.bury_the_dead(1000.9)
+    assert died.exists()
+    await database.bury_the_dead(1001.1)
+    assert not died.exists()
+
+
+async def test_what_was_not_held_by_the_dead_is_no_news(harness: Harness) -> None:
+    """Whoever receives would look at every lease again for nothing."""
+    database = (await harness.open_queue()).access.database  # type: ignore[attr-defined]
+    (harness.folder / "alive" / "ff").touch()
+
+    assert await database.bury_the_dead(1000.0) is False
+
+
+def test_where_there_is_no_folder_any_more_nobody_has_died(tmp_path: Path) -> None:
+    """Somebody deletes the hub while we look."""
+    assert Alive(tmp_path / "gone", 1).find_dead() == []
+
+
+def test_a_file_that_goes_while_it_is_looked_at_is_nobodys(tmp_path: Path) -> None:
+    """Another one buries at the same time."""
+    (tmp_path / "ab").symlink_to(tmp_path / "gone")
+
+    assert Alive(tmp_path, 1).find_dead() == []
+
+
+def test_looking_for_the_dead_keeps_no_file_open(tmp_path: Path) -> None:
+    """It is done every second."""
+    living, looker = Alive(tmp_path, 1), Alive(tmp_path, 2)
+    living.begin()
+    (tmp_path / "ff").touch()
+    before = len(list(Path("/dev/fd").iterdir()))
+
+    assert looker.find_dead() == [0xFF]
+
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    living.close()
+
+
+def test_closing_twice_closes_no_file_of_somebody_else(tmp_path: Path) -> None:
+    """The number of a closed file is soon that of another."""
+    alive = Alive(tmp_path, 1)
+    alive.begin()
+    alive.close()
+
+    with (tmp_path / "other").open("w") as other:
+        alive.close()
+
+        other.write("written")
+    assert (tmp_path / "other").read_text() == "written"
+    assert not (tmp_path / "1").exists()
+
+
+def test_a_child_that_is_forked_lets_go_of_what_is_open_and_of_nothing_else(tmp_path: Path) -> None:
+    """What `os.register_at_fork` calls there; the lock goes with the last one who has the file open."""
+    closed, alive = Alive(tmp_path, 1), Alive(tmp_path, 2)
+    for each in (closed, alive):
+        each.begin()
+    closed.close()
+
+    _alive._close_in_child()
+
+    assert Alive(tmp_path, 3).find_dead() == [2]
+    assert closed not in _alive._OPEN
 
 
 async def test_two_who_look_at_once_both_see_the_dead(

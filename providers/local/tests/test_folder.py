@@ -6,6 +6,7 @@ import mmap
 import sqlite3
 import stat
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,6 +141,13 @@ def test_the_file_system_of_a_folder_is_found(tmp_path: Path, folder: str, file_
     mounts.write_text(MOUNTS.lstrip())
 
     assert find_file_system(Path(folder), mounts) == file_system
+
+
+def test_elsewhere_than_on_linux_the_file_system_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no such list there: a hub can be opened all the same."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert find_file_system(tmp_path, tmp_path / "no such list") is None
 
 
 async def test_a_folder_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,7 @@ async def test_receiving_and_renewing_wait_for_no_disk_and_everything_else_does(
 
     held = await backend.queue.receive(TASKS, limit=1, lease_seconds=60, wait_seconds=0, worker=WorkerId("w"))
     assert not is_synced()
+    assert database_of(backend).connection.execute("PRAGMA synchronous").fetchone() == (2,), "for what else is written"
     assert await backend.queue.renew(held, 60) == [True]
     assert not is_synced()
     await backend.queue.send([message(TASKS, "c")])
@@ -157,7 +158,6 @@ async def test_receiving_and_renewing_wait_for_no_disk_and_everything_else_does(
         backend.store.append(addition(ORDER, 1)),
     )
     assert is_synced()
-    assert database_of(backend).connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 async def test_c4_a_conflict_in_a_group_is_the_answer_of_that_step_alone(harness: Harness) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from perdure_conformance.material import ORDER, TASKS, TURNS, addition, begin, ids_of, message
 
-from perdure.spi import Environment, Step, SystemEntropy, WorkerId
+from perdure.spi import Claim, Done, Environment, Misuse, QueueName, Step, SystemEntropy, WorkerId
 from perdure.testing import ManualClock
 from perdure_local import SqliteQueue
 
@@ -182,6 +183,22 @@ async def test_a_receipt_that_is_not_ours_fits_no_message(virtual: Harness, rece
     assert await queue.complete([foreign, held]) == [False, True]
 
 
+async def test_the_receipt_of_a_claimed_message_fits_no_later_one_with_its_number(virtual: Harness) -> None:
+    """Likewise where it was born leased."""
+    backend = await virtual.open_backend()
+    receipts: list[Any] = []
+    for name in ("old", "new"):
+        done = await backend.committer.commit(
+            Step(append=None, send=(message(TASKS, name),), claim=Claim(WORKER, 60, frozenset([name])))
+        )
+        assert isinstance(done, Done)
+        receipts += done.claimed
+        if name == "old":
+            await backend.queue.complete(done.claimed)
+
+    assert await backend.queue.complete(receipts) == [False, True]
+
+
 async def test_the_receipt_of_a_message_fits_no_later_one_with_its_number(virtual: Harness) -> None:
     """Numbers are used again once the table is empty: an old receipt would delete a stranger's message."""
     queue = await virtual.open_queue()
@@ -194,3 +211,78 @@ async def test_the_receipt_of_a_message_fits_no_later_one_with_its_number(virtua
 
     assert await queue.complete([old]) == [False]
     assert await queue.complete([new]) == [True]
+
+
+async def test_a_queue_of_no_known_class_is_refused(virtual: Harness) -> None:
+    """A misspelt name would be a queue that nobody serves."""
+    queue = await virtual.open_queue()
+
+    with pytest.raises(Misuse, match="begin its name with turns or tasks"):
+        await queue.send([message(QueueName("timers"))])
+
+
+async def test_what_is_dropped_takes_no_room(virtual: Harness) -> None:
+    """Dead letters are dropped by the thousand."""
+    queue: Any = await virtual.open_queue()
+    await queue.send([message(TASKS)])
+    await queue.dead_letter([await virtual.receive_one(queue, TASKS)], "damaged")
+
+    assert await queue.drop(await queue.peek_dead_letters(TASKS, limit=9)) == [True]
+
+    assert queue.access.database.connection.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+
+
+async def test_leases_are_not_looked_through_at_every_receive(virtual: Harness) -> None:
+    """There may be thousands of them, and idle workers ask all the time."""
+    queue: Any = await virtual.open_queue()
+    await queue.send([message(TASKS)])
+    await virtual.receive_one(queue, TASKS)
+    statements: list[str] = []
+    queue.access.database.connection.set_trace_callback(statements.append)
+
+    for _ in range(5):
+        assert await virtual.look(queue, TASKS) == []
+
+    assert sum("FROM leases" in statement for statement in statements) <= 1
+
+
+async def test_what_the_dead_held_is_received_at_the_same_look(
+    virtual: Harness, as_another_process: Callable[[], None]
+) -> None:
+    """What was known of the ends of leases a moment ago is not so any more."""
+    died, queue = await open_holder_and_other(virtual, as_another_process)
+    await virtual.let_time_pass(0.95)
+    assert await virtual.look(queue, TASKS) == []
+
+    died.access.database._alive.drop()
+    await virtual.let_time_pass(0.1)
+
+    assert ids_of(await virtual.look(queue, TASKS)) == ["m-1"]
+    died.access.database._alive.begin()
+
+
+async def test_whoever_waits_is_woken_by_who_finds_the_dead(
+    virtual: Harness, as_another_process: Callable[[], None]
+) -> None:
+    """No time passes here for the one who waits; the one who finds them asks for something else."""
+    died, queue = await open_holder_and_other(virtual, as_another_process)
+    waiting = virtual.begin_receive(queue, TASKS, wait_seconds=3600)
+    await virtual.let_time_pass(0)
+    died.access.database._alive.drop()
+    queue.access.database._looks_for_dead_at = 0
+
+    assert await queue.receive(TURNS, limit=1, lease_seconds=60, wait_seconds=0, worker=WORKER) == []
+
+    assert ids_of(await asyncio.wait_for(waiting, 30)) == ["m-1"]
+    died.access.database._alive.begin()
+
+
+async def open_holder_and_other(harness: Harness, as_another_process: Callable[[], None]) -> tuple[Any, Any]:
+    """Open the hub twice, as two processes; the first holds a message."""
+    holder = await harness.open_queue()
+    await holder.send([message(TASKS)])
+    await harness.receive_one(holder, TASKS, lease_seconds=3600)
+    as_another_process()
+    other = await harness.open_queue()
+    assert await harness.look(other, TASKS) == []
+    return holder, other

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import itertools
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from perdure_conformance.material import ORDER, TASKS, addition, begin, message, read_head
 
+from perdure_local.sqlite import _lock
 from perdure_local.sqlite._lock import FairLock, _try_lock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from perdure_conformance import Harness
 
 PROCESSES = 4
@@ -95,6 +96,106 @@ async def stand_in_the_gate(lock: FairLock) -> asyncio.Task[None]:
     os.close(gate)
     await asyncio.sleep(0.001)  # Into the room it goes next: asleep before it, it is the slowest.
     return waiting
+
+
+async def test_who_gives_up_just_when_the_lock_is_granted_gives_it_back(tmp_path: Path) -> None:
+    """Between the grant and the moment in which the one who waits hears of it, nobody else would."""
+    mine, other = FairLock(tmp_path), FairLock(tmp_path)
+    assert other.try_acquire()
+    waiting: Any = await stand_in_the_gate(mine)
+    granted = waiting._fut_waiter
+
+    other.release()
+    while not granted.done():
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert (granted.cancelled(), waiting.cancelled()) == (False, True)
+    assert other.try_acquire()
+    mine.close()
+    other.close()
+
+
+async def test_a_lock_that_fails_while_somebody_waits_for_it_is_told(tmp_path: Path) -> None:
+    """Whoever waits in a thread that has failed would wait for ever."""
+    mine, other = FairLock(tmp_path), FairLock(tmp_path)
+    fcntl.flock(other._gate, fcntl.LOCK_EX)
+    waiting = asyncio.create_task(mine.wait())
+    await asyncio.sleep(0)
+    room, mine._room = mine._room, 99_999
+
+    fcntl.flock(other._gate, fcntl.LOCK_UN)
+    with pytest.raises(OSError, match="descriptor"):
+        await asyncio.wait_for(waiting, 30)
+
+    mine._room = room
+    mine.close()
+    other.close()
+
+
+def test_a_lock_that_comes_after_its_loop_has_ended_is_given_back(tmp_path: Path) -> None:
+    """Nobody is left who could."""
+    mine, other = FairLock(tmp_path), FairLock(tmp_path)
+    assert other.try_acquire()
+
+    async def wait_in_vain() -> None:
+        await stand_in_the_gate(mine)
+
+    asyncio.run(wait_in_vain())
+    other.release()
+
+    asyncio.run(asyncio.wait_for(other.wait(), 30))
+    mine.close()
+    other.close()
+
+
+async def test_a_lock_that_is_free_is_taken_without_a_thread(tmp_path: Path) -> None:
+    """Most of the time nobody else wants it."""
+    lock = FairLock(tmp_path)
+
+    await lock.wait()
+
+    assert lock._waiter is None
+    lock.close()
+
+
+async def test_a_lock_that_is_closed_keeps_no_file_open(tmp_path: Path) -> None:
+    """With a thread that waited for it, and without."""
+    before = count_open_files()
+    unused, used = FairLock(tmp_path), FairLock(tmp_path)
+    assert unused.try_acquire()
+    waiting = await stand_in_the_gate(used)
+
+    unused.close()
+    await asyncio.wait_for(waiting, 30)
+    used.close()
+
+    assert used._waiter is not None
+    used._waiter.join(30)
+    assert count_open_files() == before
+
+
+def count_open_files() -> int:
+    gc.collect()  # What tests before this one have left must not go while it counts.
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_a_child_that_is_forked_lets_go_of_open_locks_and_of_nothing_else(tmp_path: Path) -> None:
+    """What `os.register_at_fork` calls there; a lock goes with the last one who has its file open."""
+    closed, held = FairLock(tmp_path), FairLock(tmp_path)
+    closed.close()
+    assert held.try_acquire()
+
+    _lock._close_in_child()
+
+    assert closed not in _lock._LOCKS
+    with pytest.raises(OSError, match="descriptor"):
+        held.release()
+    again = FairLock(tmp_path)
+    assert again.try_acquire()
+    again.close()
+    _lock._LOCKS.discard(held)
 
 
 async def test_who_gives_up_waiting_for_the_lock_leaves_it_to_others(tmp_path: Path) -> None:

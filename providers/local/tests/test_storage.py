@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from perdure_conformance.material import ORDER, addition, begin, creation, listed, read_head
 
 from perdure.spi import Committed, Corrupt, Key, Misuse, PayloadScope, Query, StoredPayload
 from perdure_local.sqlite import _store
+from perdure_local.sqlite._limits import STORE
+from perdure_local.sqlite._payloads import PayloadFiles
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from perdure_conformance import Harness
 
 MIB = 2**20
@@ -40,6 +43,7 @@ MIB = 2**20
         "UPDATE instances SET summary = x''",
         "UPDATE instances SET summary = x'00000000'",
         "UPDATE instances SET summary = x'90'",
+        "UPDATE instances SET summary = CAST(x'00000000' || substr(summary, 5) AS BLOB)",
     ],
 )
 async def test_h5_damage_is_told_and_never_read_as_a_history(harness: Harness, damage: str) -> None:
@@ -51,6 +55,36 @@ async def test_h5_damage_is_told_and_never_read_as_a_history(harness: Harness, d
 
     with pytest.raises(Corrupt, match=f"{ORDER}.*backup"):
         await store.read(ORDER)
+
+
+async def test_h5_the_row_of_another_instance_is_not_taken_for_ones_own(harness: Harness) -> None:
+    """Two pages that were mixed up: each is whole."""
+    store = await harness.open_store()
+    for key in (ORDER, Key("other")):
+        await begin(store, key)
+    with closing(sqlite3.connect(harness.folder / "hub.db")) as database, database:
+        database.execute("UPDATE instances SET summary = (SELECT summary FROM instances WHERE key = 'other')")
+
+    with pytest.raises(Corrupt, match="its summary is that of 'other'"):
+        await store.read(ORDER)
+
+
+async def test_h5_a_number_that_is_none_is_told(harness: Harness) -> None:
+    """No statement can store one, but a disk can."""
+    store = await harness.open_store()
+    await begin(store)
+    await store.aclose()
+    for statements in (
+        ("PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '')"),
+        ("UPDATE instances SET version = 'one'",),
+        ("PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = sql || 'STRICT' WHERE name = 'instances'"),
+    ):
+        with closing(sqlite3.connect(harness.folder / "hub.db")) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
+    with pytest.raises(Corrupt, match="its row in `instances` is damaged"):
+        await (await harness.open_store()).read(ORDER)
 
 
 async def test_h5_a_record_that_is_missing_before_those_asked_for_is_no_damage_of_them(harness: Harness) -> None:
@@ -140,6 +174,33 @@ async def test_h8_a_scan_of_one_page_exactly_ends(harness: Harness) -> None:
     assert await listed(store, Query(id_prefix="order-0000")) == keys[:10]
 
 
+async def test_h8_a_scan_looks_at_no_page_after_its_prefix(harness: Harness) -> None:
+    """Whoever asks for one tenant's instances must not wait for those of all others."""
+    store: Any = await harness.open_store()
+    keys = [Key(f"{prefix}-{number:05}") for prefix in ("a", "b") for number in range(_store._PAGE_ROWS)]
+    await append_all(store, keys)
+    statements: list[str] = []
+    store.access.database.connection.set_trace_callback(statements.append)
+
+    assert len(await listed(store, Query(id_prefix="a"))) == _store._PAGE_ROWS
+    assert len(statements) == 2
+
+
+async def test_h8_a_scan_lets_others_work_between_its_pages(harness: Harness) -> None:
+    """Or a worker that lists a large hub would lose its leases."""
+    store: Any = await harness.open_store()
+    await append_all(store, [Key(f"order-{number:05}") for number in range(2 * _store._PAGE_ROWS)])
+    others: list[str] = []
+    worked = asyncio.get_running_loop().call_soon(others.append, "worked")
+
+    async for _ in store.scan(Query()):
+        if others:
+            break
+
+    assert others == ["worked"]
+    worked.cancel()
+
+
 async def test_a_read_of_news_does_not_load_what_the_caller_has(harness: Harness) -> None:
     """A worker with a warm cache reads only what others have added."""
     store: Any = await harness.open_store()
@@ -184,6 +245,49 @@ async def test_h10_a_payload_at_the_limit_is_kept_and_one_past_it_is_refused(har
     assert [payload.name async for payload in store.payloads(PayloadScope(ORDER))] == ["largest"]
 
 
+async def test_h10_a_payload_past_the_limit_is_refused_before_it_has_a_name(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same in small, for every run."""
+    monkeypatch.setattr(_store, "STORE", msgspec.structs.replace(STORE, payload_bytes_max=10))
+    store = await harness.open_store()
+
+    with pytest.raises(Misuse, match="payload_bytes_max=10"):
+        await store.put_payload(StoredPayload(ORDER, "larger"), bytes(11))
+
+    assert [payload async for payload in store.payloads(PayloadScope(ORDER))] == []
+
+
+def test_a_payload_that_cannot_be_written_leaves_no_part_of_it(tmp_path: Path) -> None:
+    """Each further try would fill the disk more."""
+    with pytest.raises(TypeError):
+        PayloadFiles(tmp_path).write(StoredPayload(ORDER, "large"), "no bytes", "salt")  # type: ignore[arg-type]
+
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+async def test_storing_payloads_keeps_no_file_open(harness: Harness) -> None:
+    """A hub has thousands."""
+    store = await harness.open_store()
+    await store.put_payload(StoredPayload(ORDER, "first"), b"content")
+    before = count_open_files()
+
+    for name in "abc":
+        await store.put_payload(StoredPayload(ORDER, name), b"content")
+
+    assert count_open_files() == before
+
+
+async def test_an_append_that_nothing_can_come_of_is_refused(harness: Harness) -> None:
+    """A mistake of the caller is told where it is made."""
+    store = await harness.open_store()
+
+    with pytest.raises(Misuse, match="set create=True"):
+        await store.append(msgspec.structs.replace(creation(ORDER), create=False))
+    with pytest.raises(Misuse, match="another instance, 'other'"):
+        await store.append(msgspec.structs.replace(creation(ORDER), summary=creation(Key("other")).summary))
+
+
 async def test_the_version_of_sqlite_is_known(harness: Harness) -> None:
     """`doctor` shows it: some have faults."""
     store: Any = await harness.open_store()
@@ -194,6 +298,11 @@ async def test_the_version_of_sqlite_is_known(harness: Harness) -> None:
 async def append_all(store: Any, keys: list[Key]) -> None:
     outcomes = await asyncio.gather(*(store.append(creation(key)) for key in keys))
     assert outcomes == [Committed(version=1)] * len(keys)
+
+
+def count_open_files() -> int:
+    gc.collect()  # What tests before this one have left must not go while it counts.
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 def files_of_payloads(folder: Path) -> list[Path]:

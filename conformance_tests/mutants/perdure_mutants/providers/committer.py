@@ -127,6 +127,19 @@ COMMITTER_MUTANTS: Final = (
         (Edit(CHECK, "*(create.append for create in step.create)", "*()"),),
     ),
     Mutant(
+        "the messages that a child brings are not checked",
+        "C3",
+        "a child is created that can never be woken",
+        (
+            Edit(
+                "perdure.memory._committer:MemoryCommitter._check",
+                "self._queue.check([*told, *step.send])",
+                "self._queue.check(step.send)",
+            ),
+        ),
+        by="test_c3_a_step_whose_child_brings",
+    ),
+    Mutant(
         "a conflict fails whoever commits at the same time",
         "C4",
         "one busy instance disturbs all others",

@@ -50,6 +50,13 @@ HISTORY_MUTANTS: Final = (
         ),
     ),
     Mutant(
+        "the first client to leave takes the hub along",
+        "H1",
+        "whoever comes later finds nothing, while others still write",
+        (Edit("perdure.memory._hub:Connection.close", "if not named.connections:", "if named.connections:"),),
+        by="test_h1_a_committed_record_outlives",
+    ),
+    Mutant(
         "the compare-and-append ignores a stale version",
         "H2",
         "two workers both win a turn: the history forks",
@@ -342,6 +349,13 @@ HISTORY_MUTANTS: Final = (
                 "        found += 1\n        if found == query.limit:\n            return",
             ),
         ),
+    ),
+    Mutant(
+        "the summary of another instance is stored with a record",
+        "H7",
+        "an instance is listed that nobody created",
+        (Edit(CHECK, "append.summary.key != append.key", "False"),),
+        by="test_h7_the_summary_of_another",
     ),
     Mutant(
         "a record at its limit is refused",

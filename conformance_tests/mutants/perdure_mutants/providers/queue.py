@@ -47,6 +47,23 @@ QUEUE_MUTANTS: Final = (
         (Edit(f"{QUEUE}.hold", "now + lease_seconds", "now"),),
     ),
     Mutant(
+        "a client that is closed gives back what it held",
+        "Q2",
+        "a worker that drains runs beside the one that has its messages now",
+        (
+            Edit(
+                f"{DOOR}.aclose",
+                "self._connection.close()",
+                "for queue in self.messages._queues.values() if self._connection._hub else ():\n"
+                "        for message in list(queue.messages.values()):\n"
+                "            queue.let_go(message)\n"
+                "            queue.show_at(message, 0.0)\n"
+                "    self._connection.close()",
+            ),
+        ),
+        by="test_q2_a_client_that_is_closed",
+    ),
+    Mutant(
         "a delay is ignored",
         "Q3",
         "timers and retries fire at once",

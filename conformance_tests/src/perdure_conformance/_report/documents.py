@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from perdure_conformance._report.advice import advice_for
+from perdure_conformance._report.counts import told
 from perdure_conformance._report.results import Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ def as_values(run: RunResult) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "backends": [
-            {"harness": backend.harness, "clauses": [_clause_values(clause) for clause in backend.clauses]}
+            {
+                "harness": backend.harness,
+                "counts": backend.counts,
+                "clauses": [_clause_values(clause) for clause in backend.clauses],
+            }
             for backend in run.backends
         ],
     }
@@ -88,7 +93,8 @@ def _table(backend: BackendResult) -> str:
         for clause in backend.clauses
     ]
     head = ["| clause | verdict | passed | failed | skipped | what |", "|---|---|--:|--:|--:|---|"]
-    return "\n".join([f"## {backend.name}", "", *head, *rows])
+    counts = [f"{told(backend.counts)}.", ""] if backend.counts else []
+    return "\n".join([f"## {backend.name}", "", *counts, *head, *rows])
 
 
 def counts_of(clause: ClauseResult) -> tuple[int, int, int]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from perdure_conformance._report.clauses import CLAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["BackendResult", "ClauseResult", "Result", "RunResult", "Verdict", "put_together"]
+
+SCENARIOS = 5
+"""Their level."""
 
 Outcome = Literal["passed", "failed", "skipped", "gap"]
 
@@ -32,6 +35,7 @@ class Result:
         detail: Why it was skipped or what failed; empty if it passed.
         gap: The declared gap that it falls into; empty for none.
         seconds: How long it took, with setup and teardown.
+        counts: What it went through, by name.
     """
 
     test: str
@@ -44,6 +48,7 @@ class Result:
     detail: str = ""
     gap: str = ""
     seconds: float = 0.0
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Verdict(StrEnum):
@@ -99,6 +104,14 @@ class BackendResult:
     def name(self) -> str:
         """The harness without its module."""
         return self.harness.rpartition(".")[2]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Sum up what its tests went through: the scenarios that passed, and whatever tests wrote down."""
+        results = [result for clause in self.clauses for result in clause.results]
+        scenarios = sum(result.level == SCENARIOS and result.outcome == "passed" for result in results)
+        summed = sum((Counter(result.counts) for result in results), Counter[str]())
+        return {**({"scenarios": scenarios} if scenarios else {}), **dict(sorted(summed.items()))}
 
     def with_verdict(self, *verdicts: Verdict) -> list[ClauseResult]:
         """List the clauses that are judged so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perdure_conformance._report.advice import advice_for
+from perdure_conformance._report.counts import told
 from perdure_conformance._report.documents import counts_of
 from perdure_conformance._report.results import Verdict
 
@@ -28,6 +29,8 @@ def lines_of(run: RunResult, *, whole: bool) -> Iterator[str]:
     """
     for backend in run.backends:
         yield _headline(backend)
+        if backend.counts:
+            yield f"  {told(backend.counts)}"
         shown = backend.clauses if whole else backend.with_verdict(*NOTEWORTHY)
         width = max((len(clause.id) for clause in shown), default=0)
         for clause in shown:

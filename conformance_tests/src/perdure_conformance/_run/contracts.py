@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perdure_conformance import CommitterContract, HistoryStoreContract, WorkQueueContract
+from perdure_conformance._run.simulation import SimulationContract
 from perdure_conformance._run.urls import harness_of
+from perdure_conformance.budgets import BudgetContract
+from perdure_conformance.crashes import CrashContract
+from perdure_conformance.faults import FaultContract
 from perdure_conformance.scenarios import HubContract
+from perdure_conformance.torture import TortureContract
 
 if TYPE_CHECKING:
     from perdure_conformance.harness import Contract
@@ -29,6 +34,11 @@ CONTRACTS: dict[str, type[Contract]] = {
     "TestCommitter": CommitterContract,
     "TestHub": HubContract,
     **searched,
+    "TestFaults": FaultContract,
+    "TestCrashes": CrashContract,
+    "TestBudgets": BudgetContract,
+    "TestTorture": TortureContract,
+    "TestSimulation": SimulationContract,
 }
 
 

@@ -13,7 +13,7 @@ from perdure.config import parse_location
 from perdure.hub import find_committer, find_queue, find_store, natural_queue
 from perdure.spi import Environment, Location, Misuse
 from perdure.testing import ManualClock
-from perdure_conformance.harness import Harness
+from perdure_conformance.harness import Addresses, Harness
 
 if TYPE_CHECKING:
     from perdure.spi import Committer, HistoryStore, WorkQueue
@@ -106,6 +106,12 @@ class _UrlHarness(Harness):
 
     def make_committer(self, store: HistoryStore, queue: WorkQueue) -> Committer:
         return find_committer(store, queue, self.environment)
+
+    def addresses(self) -> Addresses | None:
+        """Other processes reach everything but what is in the memory of this one."""
+        if "memory" in {self._store.scheme, self._queue.scheme}:
+            return None
+        return Addresses(store=self._store.url, queue=self._queue.url)
 
     async def stop(self) -> None:
         """Delete the folders; what services hold is theirs to expire."""

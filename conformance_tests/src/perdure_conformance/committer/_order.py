@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from perdure.spi import Conflict, Done, Key, Misuse, Step, queue_class
+from perdure.spi import Conflict, Create, Done, Key, Misuse, Step, queue_class
 from perdure_conformance.committer._story import begin_turn, is_there, left_over, turn, turn_ids
 from perdure_conformance.harness import Contract, Harness, at_limit
 from perdure_conformance.material import ORDER, TASKS, TURNS, addition, child, creation, ids_of, message, read_head
@@ -176,6 +176,25 @@ class OrderClauses(Contract):
 
         assert await turn_ids(backend) == ["create"]
         assert not await is_there(backend, "order-4711/child")
+        assert await left_over(harness, backend) == []
+
+    @pytest.mark.parametrize("which", ["then", "otherwise"])
+    async def test_c3_a_step_whose_child_brings_a_message_over_a_limit_is_refused_as_a_whole(
+        self, harness: Harness, which: str
+    ) -> None:
+        """Created but never to be woken, the child would keep its parent waiting for ever."""
+        backend = await harness.open_backend()
+        size = at_limit(backend.queue.capabilities[queue_class(TURNS)].body_bytes_max, "body_bytes_max")
+        held = await begin_turn(harness, backend)
+        small = child("large")
+        messages = {"then": small.then, "otherwise": small.otherwise, which: message(TURNS, body=bytes(size + 1))}
+        large = Create(append=small.append, **messages)
+
+        with pytest.raises(Misuse):
+            await backend.committer.commit(Step(append=turn(held).append, create=(large,), complete=(held,)))
+
+        assert await turn_ids(backend) == ["create"]
+        assert not await is_there(backend, "large")
         assert await left_over(harness, backend) == []
 
     async def test_c3_a_cancelled_step_is_done_as_a_whole_or_not_at_all(self, harness: Harness) -> None:

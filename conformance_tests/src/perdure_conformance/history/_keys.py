@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import msgspec
 import pytest
 
-from perdure.spi import Committed, Key, Missing, PayloadScope, Query, StoredPayload, Tombstone, check_instance_id
+from perdure.spi import (
+    Committed,
+    Key,
+    Missing,
+    Misuse,
+    PayloadScope,
+    Query,
+    StoredPayload,
+    Tombstone,
+    check_instance_id,
+)
 from perdure_conformance.harness import Contract, Harness
-from perdure_conformance.material import KEYS, addition, begin, creation, listed, purge, read_head
+from perdure_conformance.material import KEYS, ORDER, addition, begin, creation, listed, purge, read_head, summary
 
 __all__ = ["KeyClauses"]
 
@@ -81,3 +94,16 @@ class KeyClauses(Contract):
         neighbours = ["decomposed", "the same letter, upper case", "below another", "slash at the end", "plain"]
         for label in neighbours:
             assert await store.read(KEYS[label]) == Missing(), label
+
+    async def test_h7_the_summary_of_another_instance_is_not_taken_for_ones_own(self, harness: Harness) -> None:
+        """Mixed up by a bug of the caller, it would show an instance that nobody created, and hide one that is there.
+
+        Refused or passed over: either is right.
+        """
+        store = await harness.open_store()
+        for append in (creation(ORDER), addition(ORDER, 1)):
+            with suppress(Misuse):
+                await store.append(msgspec.structs.replace(append, summary=summary("another")))
+
+        await harness.let_time_pass(store.capabilities.scan_lag_seconds)
+        assert "another" not in await listed(store)

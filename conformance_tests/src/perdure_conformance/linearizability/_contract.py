@@ -6,12 +6,15 @@ import random
 from typing import TYPE_CHECKING, ClassVar
 
 from perdure.spi import Key
+from perdure_conformance._report.counts import note_count
 from perdure_conformance.harness import Contract
 from perdure_conformance.linearizability._recording import record
 from perdure_conformance.linearizability._search import explanation_of, shortest_unexplained
 from perdure_conformance.model import Broken
 
 if TYPE_CHECKING:
+    import pytest
+
     from perdure.spi import HistoryStore
     from perdure_conformance.harness import Harness
 
@@ -37,7 +40,9 @@ class LinearizabilityContract(Contract):
     call_count: ClassVar[int] = 5
     seed: ClassVar[int | None] = None
 
-    async def test_an_order_of_concurrent_calls_explains_every_answer(self, harness: Harness) -> None:
+    async def test_an_order_of_concurrent_calls_explains_every_answer(
+        self, harness: Harness, request: pytest.FixtureRequest
+    ) -> None:
         """Two workers, a client and the sweeper meet at an instance, answers are lost, and calls arrive late."""
         seed = random.randrange(2**32) if self.seed is None else self.seed  # noqa: S311 - chance, not a secret
         stores = [await harness.open_store() for _ in range(self.client_count)]
@@ -45,6 +50,7 @@ class LinearizabilityContract(Contract):
             if number % CRASH_EVERY == CRASH_EVERY - 1:
                 stores[number // CRASH_EVERY % len(stores)] = await harness.open_store()
             await self._meet(harness, stores, number, seed)
+        note_count(request.node, "histories", self.history_count)
 
     async def _meet(self, harness: Harness, stores: list[HistoryStore], number: int, seed: int) -> None:
         chance = random.Random(f"{seed} {number}")  # noqa: S311 - repeatable is what it is for

@@ -125,6 +125,16 @@ class DeliveryClauses(QueueContract):
 
         assert await harness.look(queue, name, worker="worker") == []
 
+    async def test_q2_a_client_that_is_closed_gives_nothing_back(self, harness: Harness, name: QueueName) -> None:
+        """Its process may still work on what it holds: only the end of the lease tells."""
+        other, holder = await harness.open_queue(), await harness.open_queue()
+        await holder.send([message(name)])
+        await harness.receive_one(holder, name, worker="holder")
+
+        await holder.aclose()
+
+        assert await harness.look(other, name, worker="other") == []
+
     async def test_q2_of_sixteen_receivers_of_one_message_one_gets_it(self, harness: Harness, name: QueueName) -> None:
         """The race itself."""
         queues = [await harness.open_queue() for _ in range(16)]

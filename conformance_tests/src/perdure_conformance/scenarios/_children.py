@@ -177,7 +177,7 @@ class ChildScenarios(Scenarios):
         await scene.outcome(parent(1), id="p")
 
         with pytest.raises(AlreadyExists, match="'doubling'"):
-            await scene.client.start(parent(1), id="p:1")
+            await scene.finish(scene.client.start(parent(1), id="p:1"))
 
     async def test_a_childs_failure_is_raised_where_the_parent_waits(self, scene: Scene) -> None:
         await scene.worker(careful, failing)

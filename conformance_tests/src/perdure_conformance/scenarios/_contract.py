@@ -12,6 +12,8 @@ from perdure_conformance.scenarios._scene import Scene
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
+
 __all__ = ["Scenarios"]
 
 
@@ -21,7 +23,8 @@ class Scenarios(Contract):
     level = 5
 
     @pytest_asyncio.fixture(name="scene")
-    async def open_scene(self, harness: Harness) -> AsyncIterator[Scene]:
+    async def open_scene(self, harness: Harness, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
         """Give each scenario an empty hub, and judge what it has made of it."""
+        del request  # Contracts that tell the scenarios again want to know which one it is.
         async with Scene(harness) as scene:
             yield scene

@@ -3,62 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from perdure import Worker, WorkerSettings
 from perdure.client import Client
 from perdure.hub import OpenHub
+from perdure_conformance.scenarios._line import Line, along
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from perdure.authoring import Definition
     from perdure.spi import Environment
     from perdure_conformance.harness import Backend
 
-__all__ = ["Process"]
+__all__ = ["Life", "Process", "ProcessDied"]
+
+T = TypeVar("T")
 
 
-class _ProcessDied(BaseException):
+class ProcessDied(BaseException):
     """The process is gone: no code of it may go on, and nothing it does has an effect."""
 
 
-class _Life:
-    """Whether a process lives."""
+class Life(Line):
+    """Whether a process lives, and at which of its calls it dies: each has a point before it and one after it.
 
-    def __init__(self) -> None:
+    Args:
+        dies_at: Number of the point, from 1; 0 means that it lives on.
+
+    Attributes:
+        beyond: The rest of the line.
+        is_over: It is dead.
+        is_safe: It does not die by itself any more, and passes no further points.
+        points: What it has passed, in order, such as `before commit`.
+    """
+
+    def __init__(self, dies_at: int = 0) -> None:
+        self.beyond = Line()
         self.is_over = False
+        self.is_safe = False
+        self.points: list[str] = []
+        self._dies_at = dies_at
 
-    def check(self) -> None:
-        """Let the living go on."""
+    async def carry(self, operation: str, subject: object, call: Callable[..., Awaitable[T]]) -> T:
+        """Make a call, unless death comes first; after it, the answer may find nobody."""
+        self._pass(f"before {operation}")
+        answer = await self.beyond.carry(operation, subject, call)
+        self._pass(f"after {operation}")
+        return answer
+
+    def _pass(self, point: str) -> None:
+        if not self.is_over and not self.is_safe:
+            self.points.append(point)
+            self.is_over = len(self.points) == self._dies_at
         if self.is_over:
-            raise _ProcessDied
-
-
-class _Mortal:
-    """A store, queue or committer as a mortal process sees it: once the process is dead no call has an effect."""
-
-    def __init__(self, inner: object, life: _Life) -> None:
-        self._inner = inner
-        self._life = life
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        if inspect.iscoroutinefunction(found):
-            return self._guarded(found)
-        if callable(found):
-            self._life.check()
-        return found
-
-    def _guarded(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        async def guarded(*args: Any, **options: Any) -> Any:
-            self._life.check()
-            answer = await call(*args, **options)
-            self._life.check()
-            return answer
-
-        return guarded
+            raise ProcessDied(point)
 
 
 class Process:
@@ -72,13 +72,17 @@ class Process:
 
     worker: Worker
 
-    def __init__(self, backend: Backend, environment: Environment, name: str) -> None:
-        self._life = _Life()
-        parts = (backend.store, backend.queue, backend.committer)
-        store, queue, committer = (cast("Any", _Mortal(part, self._life)) for part in parts)
-        self.hub = OpenHub(store, queue, committer, environment, name=name)
+    def __init__(self, backend: Backend, environment: Environment, life: Life) -> None:
+        self._life = life
+        seen = along(backend, environment.clock, life)
+        self.hub = OpenHub(seen.store, seen.queue, seen.committer, environment, name="the hub")
         self.client = Client(self.hub)
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether no call of it has an effect any more."""
+        return self._life.is_over
 
     @property
     def is_working(self) -> bool:
@@ -88,7 +92,7 @@ class Process:
     @property
     def threads_busy(self) -> int:
         """How many threads of the worker run an activity; 0 for the dead."""
-        if not self.is_working or self._life.is_over:
+        if not self.is_working or self.is_dead:
             return 0
         return self.worker._activities.threads_busy  # noqa: SLF001 - virtual time must wait for real threads
 

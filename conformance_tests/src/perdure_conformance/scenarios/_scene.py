@@ -15,16 +15,18 @@ from perdure.client import Client
 from perdure.events import EventRaised
 from perdure.hub import OpenHub
 from perdure.testing import Expected, verify
-from perdure_conformance.scenarios._process import Process
+from perdure_conformance.scenarios._line import Line, along
+from perdure_conformance.scenarios._process import Life, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from perdure import Call, Event, Failure, Run
     from perdure.authoring import Definition
     from perdure.records import TurnRecord
     from perdure.spi import Clock, Summary
-    from perdure_conformance.harness import Harness
+    from perdure.testing import Effect
+    from perdure_conformance.harness import Backend, Harness
 
 __all__ = ["Scene", "turns_of"]
 
@@ -45,11 +47,12 @@ class Scene:
 
     Attributes:
         harness: Gives the backend and its time.
-        hub: A connection that outlives every process.
-        client: The client on it.
+        hub: A connection that outlives every process, without a line between.
+        client: A client beside it.
         moment: A short time in seconds that passes in no time, or soon.
         lease_seconds: A lease for workers that will be killed: others get their work when it has ended.
         waits_for_threads: Whether virtual time stands still while an activity runs in a thread.
+        effects: What all activities write down, if they do; set it before the end.
     """
 
     def __init__(self, harness: Harness) -> None:
@@ -57,6 +60,7 @@ class Scene:
         self.moment = harness.moment
         self.lease_seconds = LEASE_MOMENTS * harness.moment
         self.waits_for_threads = True
+        self.effects: Sequence[Effect] | None = None
         self._processes: list[Process] = []
         self._definitions: dict[tuple[str, str | None], Orchestration[..., Any]] = {}
         self._changed: set[str] = set()
@@ -65,35 +69,60 @@ class Scene:
 
     async def __aenter__(self) -> Self:
         backend = await self.harness.open_backend()
-        self.hub = OpenHub(backend.store, backend.queue, backend.committer, self.harness.environment, name="the hub")
-        self.client = Client(self.hub)
+        self.hub = self._hub(backend)
+        self.client = Client(self._hub(along(backend, self.clock, self.line(works=False))))
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.stop_all()
+        await self.judge()
+
+    async def stop_all(self) -> None:
+        """Stop every worker, and have what it does given back."""
         for process in self._processes:
             if process.is_working:
                 await self.stop(process, drain_seconds=0)
-        await self.judge()
+
+    def _hub(self, backend: Backend) -> OpenHub:
+        parts = (backend.store, backend.queue, backend.committer)
+        return OpenHub(*parts, self.harness.environment, name="the hub")
+
+    def line(self, *, works: bool) -> Line:
+        """Give a line to the hub: what every process of the scene, and the scene's client, makes its calls along.
+
+        Args:
+            works: It is a worker's: whatever goes wrong there, nobody else has to notice.
+        """
+        del works
+        return Line()
 
     # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def process(self) -> Process:
-        """Begin a process: another connection to the same hub."""
-        process = Process(await self.harness.open_backend(), self.harness.environment, name="the hub")
+    async def process(self, *, works: bool = False, life: Life | None = None) -> Process:
+        """Begin a process: another connection to the same hub.
+
+        Args:
+            works: It is to be a worker.
+            life: Says when it dies; None means that it does not by itself.
+        """
+        life = life or Life()
+        life.beyond = self.line(works=works)
+        process = Process(await self.harness.open_backend(), self.harness.environment, life)
         self._processes.append(process)
         return process
 
-    async def worker(self, *definitions: Definition, **settings: Any) -> Process:
+    async def worker(self, *definitions: Definition, life: Life | None = None, **settings: Any) -> Process:
         """Begin a process with a worker in it, which runs each turn twice unless told otherwise.
 
         Args:
             definitions: What it can run.
+            life: As of `process`.
             settings: Of `WorkerSettings`.
         """
         for each in definitions:
             if isinstance(each, Orchestration):
                 self._note(each)
-        process = await self.process()
+        process = await self.process(works=True, life=life)
         await process.work(definitions, WorkerSettings(**({"replay_check": "always"} | settings)))
         return process
 
@@ -114,8 +143,9 @@ class Scene:
         """Hold every history and every queue against the oracles. Nobody may be at work."""
         known = [each for each in self._definitions.values() if each.name not in self._changed]
         stalled = frozenset([each.key for each in await self.instances() if each.stalled])
-        expected = Expected(started=tuple(self._started), sent=tuple(self._sent), stalled=stalled)
-        report = await self.finish(verify(self.client, Registry(known), expected=expected, is_quiet=True))
+        effects = None if self.effects is None else tuple(self.effects)
+        expected = Expected(started=tuple(self._started), sent=tuple(self._sent), stalled=stalled, effects=effects)
+        report = await self.finish(verify(Client(self.hub), Registry(known), expected=expected, is_quiet=True))
         assert report.ok, report
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -89,7 +89,7 @@ class StartScenarios(Scenarios):
         await scene.result(run)
 
         with pytest.raises(AlreadyExists, match="Completed") as caught:
-            await scene.client.start(doubling(5), id="x")
+            await scene.finish(scene.client.start(doubling(5), id="x"))
 
         assert (caught.value.instance_id, caught.value.status) == ("x", "Completed")
         assert await scene.result(run) == 2
@@ -108,7 +108,7 @@ class StartScenarios(Scenarios):
         await scene.start(waiting(), id="x")
 
         with pytest.raises(AlreadyExists, match="'waiting'"):
-            await scene.client.start(doubling(1), id="x", if_exists="return")
+            await scene.finish(scene.client.start(doubling(1), id="x", if_exists="return"))
 
     @pytest.mark.parametrize("if_exists", ["error", "return"])
     async def test_many_clients_that_start_one_id_at_once_start_one_instance(

@@ -102,7 +102,7 @@ class WorkerScenarios(Scenarios):
 
     @pytest.mark.parametrize("limits", [{"cache_instances": 0}, {"cache_instances": 1}, {"cache_bytes": 1}], ids=str)
     async def test_a_cache_that_is_too_small_costs_time_and_nothing_else(
-        self, scene: Scene, limits: dict[str, int]
+        self, scene: Scene, limits: dict[str, Any]
     ) -> None:
         await scene.worker(stepping, replay_check="never", **limits)
         runs = [await scene.start(stepping(4)) for _ in range(4)]

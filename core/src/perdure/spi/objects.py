@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OBJECT_NAME_BYTES_MAX",
+    "OBJECT_NAME_PART_BYTES_MAX",
     "Absent",
     "ConditionalObjects",
     "Etag",
@@ -32,7 +33,9 @@ Etag = NewType("Etag", str)
 """What a service calls one content of one object. Opaque; may be the same again for the same bytes."""
 
 OBJECT_NAME_BYTES_MAX = 900
-_NAME = re.compile(r"(?!\.{1,2}(?:/|\Z))[a-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[a-z0-9._-]+)*")
+OBJECT_NAME_PART_BYTES_MAX = 255
+_PART = rf"(?!\.{{1,2}}(?:/|\Z))[a-z0-9._-]{{1,{OBJECT_NAME_PART_BYTES_MAX}}}"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
 
 
 class ObjectsCapabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +88,8 @@ class ConditionalObjects(ABC):
     O5  A list yields every name with the prefix that was there from its start to its end, once, in ascending order.
     Not promised: that etags of equal bytes differ, an order between names, speed.
 
-    Names are parts of `[a-z0-9._-]` joined by slashes, at most 900 bytes; no part is empty, `.` or `..`. Callers use no
-    name that is the folder of another one (`a` beside `a/b`), so that plain files can hold them.
+    Names are parts of `[a-z0-9._-]` joined by slashes, at most 900 bytes, a part at most 255; no part is empty, `.` or
+    `..`. Callers use no name that is the folder of another one (`a` beside `a/b`), so that plain files can hold them.
 
     Every method may raise Unavailable (nothing happened: the same call again, later), is safe to cancel (what was under
     way may still happen) and may be called from several tasks at once.
@@ -156,6 +159,6 @@ def check_object_name(name: str) -> str:
     if len(name) > OBJECT_NAME_BYTES_MAX or not _NAME.fullmatch(name):
         raise Misuse(
             f"{name[:80]!r} is no name of an object: use parts of a-z, 0-9, '.', '_' and '-' joined by '/', none of "
-            f"them '.' or '..', at most {OBJECT_NAME_BYTES_MAX} characters in all."
+            f"them '.' or '..', at most {OBJECT_NAME_PART_BYTES_MAX} characters each, {OBJECT_NAME_BYTES_MAX} in all."
         )
     return name

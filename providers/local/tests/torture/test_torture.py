@@ -1,35 +1,39 @@
-"""SIGKILL, SIGSTOP and dying clients on `sqlite:`, with Steps as one transaction and as one part after the other."""
+"""SIGKILL, SIGSTOP and dying clients on every hub that this package makes, mixed ones too."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-from perdure_torture import DefectsContract, Setting, TortureContract
+from _harnesses import ApartHarness, FileAndSqliteHarness, FileHarness, SqliteAndFileHarness, SqliteHarness
+from perdure_conformance.torture import DefectsContract, KillContract, TortureContract
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class TestTorture(TortureContract):
-    @pytest.fixture
-    def setting(self, tmp_path: Path) -> Setting:
-        return Setting(url=f"sqlite:{tmp_path / 'hub'}")
+    harness = SqliteHarness
 
 
 class TestTortureOfAnOutbox(TortureContract):
-    """The path of every provider whose store and queue share no transaction, on the store and queue at hand."""
+    """With Steps carried out one part after the other, on a store and a queue that could do them as a whole."""
 
+    harness = ApartHarness
     kills = 20
 
-    @pytest.fixture
-    def setting(self, tmp_path: Path) -> Setting:
-        return Setting(url=f"sqlite:{tmp_path / 'hub'}", is_outbox=True)
+
+class TestTortureOfFiles(TortureContract):
+    harness = FileHarness
+    kills = 20
+
+
+class TestTortureOfFilesAndSqlite(KillContract):
+    harness = FileAndSqliteHarness
+    kills = 10
+
+
+class TestTortureOfSqliteAndFiles(KillContract):
+    harness = SqliteAndFileHarness
+    kills = 10
 
 
 class TestDefects(DefectsContract):
-    @pytest.fixture
-    def setting(self, tmp_path: Path) -> Setting:
-        return Setting(url=f"sqlite:{tmp_path / 'hub'}")
+    harness = SqliteHarness

@@ -198,7 +198,8 @@ def add(head: Head | None, append: Append) -> tuple[Head, Chunk | None]:
     chunk: Chunk | None = None
     if append.create:
         lives = (*lives, Life(append.summary.incarnation, append.version))[-LIVES_COUNT:]
-    elif head is not None:
+    else:
+        assert head is not None, "`judge` lets only a create through where there is nothing"
         tail = (*head.tail, record)
         if head.tail and sum(len(one.data) for one in tail) > TAIL_BYTES_MAX:
             chunk = _seal(head, append.turn_id)

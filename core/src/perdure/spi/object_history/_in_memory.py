@@ -48,8 +48,9 @@ class MemoryObjects(ConditionalObjects):
     ) -> Etag | PreconditionFailed:
         """As `ConditionalObjects.put`."""
         there = self._objects.get(check_object_name(name))
-        if len(data) > self.capabilities.object_bytes_max:
-            raise Misuse(f"{name}: an object has at most {self.capabilities.object_bytes_max} bytes, not {len(data)}.")
+        most = self.capabilities.object_bytes_max
+        if len(data) > most:
+            raise Misuse(f"{name}: an object has at most object_bytes_max={most} bytes, this one has {len(data)}.")
         if if_absent and there is not None:
             return PreconditionFailed()
         if if_match is not None and (there is None or _etag(there) != if_match):

@@ -3,7 +3,9 @@
     h/{hh}/{key}/head                               the history's end: see _head.py
     h/{hh}/{key}/c/{first version:020}-{turn id}    sealed records, immutable
     p/{hh}/{key}/{payload name}                     payloads
-    ix/…                                            the index: see _index.py
+    ix/base                                         the index: summaries of all instances, see _index.py
+    ix/marks/{mark}                                 clients that may have changed something that is in no segment yet
+    ix/segments/{mark}-{number:012}                 what changed, until it is merged into the base
 
 A text is written byte by byte of its UTF-8: `a-z 0-9 -` as they are, anything else as `_` and two hex digits. So no two
 texts share a name, on file systems without case too, and none is hidden, a way up, or a pattern. What would be longer
@@ -20,6 +22,8 @@ from perdure.errors import Misuse
 
 __all__ = [
     "HEADS",
+    "INDEX",
+    "INDEX_BASE",
     "chunk_name",
     "chunk_prefix",
     "decode_part",
@@ -27,11 +31,19 @@ __all__ = [
     "first_version_of",
     "head_name",
     "is_head",
+    "mark_name",
+    "mark_of",
     "payload_name",
     "payload_prefix",
+    "segment_name",
+    "segment_of",
 ]
 
 HEADS = "h/"
+INDEX = "ix/"
+INDEX_BASE = "ix/base"
+_MARKS = "ix/marks/"
+_SEGMENTS = "ix/segments/"
 _PART_CHARACTERS_MAX = 160
 _KEPT_CHARACTERS = 100
 _EMPTY = "_"
@@ -98,6 +110,29 @@ def payload_prefix(key: str) -> str:
 def payload_name(key: str, name: str) -> str:
     """Name a payload."""
     return f"{payload_prefix(key)}{encode_part(name)}"
+
+
+def mark_name(mark: str) -> str:
+    """Name the object of a mark."""
+    return f"{_MARKS}{mark}"
+
+
+def mark_of(name: str) -> str | None:
+    """Read a mark from its object's name; None if that is something else."""
+    return name.removeprefix(_MARKS) if name.startswith(_MARKS) else None
+
+
+def segment_name(mark: str, number: int) -> str:
+    """Name a segment: by the mark that its writer had, and counted up, so that no name is used twice."""
+    return f"{_SEGMENTS}{mark}-{number:012}"
+
+
+def segment_of(name: str) -> tuple[str, int] | None:
+    """Read mark and number from a segment's name; None if that is something else."""
+    if not name.startswith(_SEGMENTS):
+        return None
+    mark, _, number = name.removeprefix(_SEGMENTS).rpartition("-")
+    return mark, int(number)
 
 
 def _folder(key: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from perdure.errors import Corrupt, Misuse, Unknown
 from perdure.spi.history import PayloadScope, StoredPayload
 from perdure.spi.object_history._container import pack, unpack
 from perdure.spi.object_history._names import decode_part, payload_name, payload_prefix
-from perdure.spi.objects import Absent, ConditionalObjects, Found, PreconditionFailed
+from perdure.spi.objects import Absent, ConditionalObjects, Etag, Found, PreconditionFailed
 
 __all__ = ["Payloads"]
 
@@ -34,20 +36,18 @@ class Payloads:
         name = payload_name(payload.key, payload.name)
         info = _PayloadInfo(key=payload.key, name=payload.name, length=len(data))
         packed = pack("payload", info, (data,))
-        for attempt in range(_PUT_ATTEMPTS):
-            try:
-                outcome = await self._objects.put(name, packed, if_absent=True)
-                break
-            except Unknown:
-                # The same bytes again do no harm, whether or not the first ones arrived.
-                if attempt == _PUT_ATTEMPTS - 1:
-                    raise
-        else:
-            raise AssertionError  # the loop breaks or raises
+        outcome = await self._put(name, packed)
         if isinstance(outcome, PreconditionFailed) and await self.get(payload) != data:
             raise Misuse(
                 f"{payload.key!r}: payload {payload.name!r} is there with other bytes: give each its own name."
             )
+
+    async def _put(self, name: str, packed: bytes) -> Etag | PreconditionFailed:
+        for _ in range(_PUT_ATTEMPTS - 1):
+            # The same bytes again do no harm, whether or not the first ones arrived.
+            with suppress(Unknown):
+                return await self._objects.put(name, packed, if_absent=True)
+        return await self._objects.put(name, packed, if_absent=True)
 
     async def get(self, payload: StoredPayload) -> bytes:
         """Read one; Corrupt if it is not there or damaged."""

@@ -23,6 +23,11 @@ class Seen:
     etag: Etag | None = None
     head: Head | None = None
 
+    @property
+    def version(self) -> int:
+        """Of the head; 0 where there is none."""
+        return self.head.version if self.head else 0
+
 
 class Remembered:
     """The heads that were seen last, up to 32 MiB of them."""

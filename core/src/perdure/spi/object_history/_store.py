@@ -16,7 +16,10 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from perdure.errors import Corrupt, Misuse, Unavailable, Unknown
 from perdure.ids import Key
@@ -33,13 +36,13 @@ from perdure.spi.history import (
     Record,
     StoreCapabilities,
     StoredPayload,
-    Summary,
     Token,
     Tombstone,
 )
 from perdure.spi.history import Head as HeadRead
+from perdure.spi.object_history._attempts import ROUNDS_MAX, Attempts
+from perdure.spi.object_history._client_index import Index
 from perdure.spi.object_history._head import (
-    ChunkRef,
     Head,
     Verdict,
     add,
@@ -49,7 +52,9 @@ from perdure.spi.object_history._head import (
     encode_head,
     judge,
 )
-from perdure.spi.object_history._names import HEADS, chunk_prefix, first_version_of, head_name, is_head
+from perdure.spi.object_history._index_objects import read_heads
+from perdure.spi.object_history._names import chunk_prefix, first_version_of, head_name
+from perdure.spi.object_history._parallel import read_each
 from perdure.spi.object_history._payloads import Payloads
 from perdure.spi.object_history._remembered import Remembered, Seen
 from perdure.spi.objects import Absent, ConditionalObjects, Etag, Found, PreconditionFailed, Unchanged
@@ -57,18 +62,14 @@ from perdure.spi.objects import Absent, ConditionalObjects, Etag, Found, Precond
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from perdure.spi.history import Summary
+    from perdure.spi.object_history._index import Entry
     from perdure.spi.plugin import Environment
 
 __all__ = ["ObjectHistoryStore"]
 
 _MIB = 2**20
-_ATTEMPTS = 4
-_ROUNDS_MAX = 10
-"""Looks at the head in one call. After a refused condition the next look decides, so a service that keeps its promises
-needs one for each lost answer and two more."""
-_RETRY_FIRST_SECONDS = 0.05
 _LOOK_FIRST_SECONDS, _LOOK_LAST_SECONDS = 0.05, 2.0
-_PARALLEL_READS = 16
 
 CAPABILITIES = StoreCapabilities(
     record_bytes_max=8 * _MIB,
@@ -91,12 +92,19 @@ class ObjectHistoryStore(HistoryStore):
         objects: Where; opened and closed with the store.
         environment: The hub's clock and entropy.
         look_seconds_max: Longest pause between two looks of `changed`.
+        index_seconds: How often changes are written to an index for scans; None: there is no index, a scan reads every
+            head. All clients of a hub must say the same.
     """
 
     capabilities = CAPABILITIES
 
     def __init__(
-        self, objects: ConditionalObjects, environment: Environment, *, look_seconds_max: float = _LOOK_LAST_SECONDS
+        self,
+        objects: ConditionalObjects,
+        environment: Environment,
+        *,
+        look_seconds_max: float = _LOOK_LAST_SECONDS,
+        index_seconds: float | None = None,
     ) -> None:
         self._objects = objects
         self._clock = environment.clock
@@ -105,6 +113,10 @@ class ObjectHistoryStore(HistoryStore):
         self._remembered = Remembered()
         self._look_seconds_max = look_seconds_max
         self._waiting: dict[Key, set[asyncio.Event]] = {}
+        self._index: Index | None = None
+        if index_seconds is not None:
+            self._index = Index(objects, environment, index_seconds, read_head=self._load)
+            self.capabilities = msgspec.structs.replace(self.capabilities, scan_lag_seconds=self._index.lag_seconds)
 
     async def open(self) -> None:
         """As `HistoryStore.open`."""
@@ -112,7 +124,11 @@ class ObjectHistoryStore(HistoryStore):
 
     async def aclose(self) -> None:
         """As `HistoryStore.aclose`."""
-        await self._objects.aclose()
+        try:
+            if self._index is not None:
+                await self._index.writer.aclose()
+        finally:
+            await self._objects.aclose()
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,24 +170,20 @@ class ObjectHistoryStore(HistoryStore):
         seen = Seen()
         if isinstance(found, Found):
             seen = Seen(found.etag, decode_head(found.data, name=head_name(key), key=key))
+            if self._index is not None and seen.head is not None:
+                self._index.writer.saw(seen.head)
         self._remembered.put(key, seen)
         return seen
 
     async def _read_records(self, head: Head, after: int) -> tuple[Record, ...]:
         records: list[Record] = []
-        refs = head.chunks_after(after)
-        for start in range(0, len(refs), _PARALLEL_READS):
-            batch = refs[start : start + _PARALLEL_READS]
-            for chunk in await asyncio.gather(*(self._read_chunk(head, ref) for ref in batch)):
-                records += chunk
+        refs = {ref.name: ref for ref in head.chunks_after(after)}
+        async for name, found in read_each(self._objects, list(refs)):
+            if not isinstance(found, Found):
+                raise _Gone(name)
+            records += decode_chunk(found.data, refs[name], key=head.key)
         records += head.tail
         return tuple(record for record in records if record.version > after)
-
-    async def _read_chunk(self, head: Head, ref: ChunkRef) -> tuple[Record, ...]:
-        found = await self._objects.get(ref.name)
-        if not isinstance(found, Found):
-            raise _Gone(ref.name)
-        return decode_chunk(found.data, ref, key=head.key)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -181,9 +193,9 @@ class ObjectHistoryStore(HistoryStore):
         remembered = self._remembered.get(append.key)
         # A create that expects nothing needs no GET to learn that there is nothing: its condition says so.
         seen = remembered if remembered.head is not None or append.expected == 0 else None
-        attempts = _Attempts(f"{append.key!r}: version {append.version}")
+        attempts = Attempts(f"{append.key!r}: version {append.version}")
         is_fresh = False
-        for _ in range(_ROUNDS_MAX):
+        for _ in range(ROUNDS_MAX):
             try:
                 if seen is None:
                     seen, is_fresh = await self._load(append.key), True
@@ -198,7 +210,7 @@ class ObjectHistoryStore(HistoryStore):
                     return verdict
             except (Unavailable, Unknown) as error:
                 attempts.note(error)
-                await self._clock.sleep(_RETRY_FIRST_SECONDS * 2**attempts.lost)
+                await self._clock.sleep(attempts.pause_seconds)
             seen = None
         raise attempts.never_held()
 
@@ -217,10 +229,11 @@ class ObjectHistoryStore(HistoryStore):
 
     async def _replace(self, key: Key, seen: Seen, head: Head) -> bool:
         """Put a head in place of the one that was seen, if that is still there."""
-        data = encode_head(head)
+        name, data = head_name(key), encode_head(head)
         # Until there is an answer nothing is known: a call that is cancelled here may still have its effect.
         self._remembered.forget(key)
-        etag = await self._objects.put(head_name(key), data, if_absent=seen.etag is None, if_match=seen.etag)
+        put = partial(self._objects.put, name, data, if_absent=seen.etag is None, if_match=seen.etag)
+        etag = await (put() if self._index is None else self._index.writer.write(head, seen.version, put))
         if isinstance(etag, PreconditionFailed):
             return False
         self._remembered.put(key, Seen(etag, head))
@@ -258,10 +271,10 @@ class ObjectHistoryStore(HistoryStore):
 
     async def purge(self, key: Key, expected: int) -> Purged | Conflict | Missing:
         """As `HistoryStore.purge`: the tombstone first, under the same condition as any write; then the rest (R9)."""
-        attempts = _Attempts(f"{key!r}: the purge of version {expected}")
+        attempts = Attempts(f"{key!r}: the purge of version {expected}")
         write_id = self._entropy.random_bytes(8).hex()
         payloads: list[StoredPayload] = []
-        for _ in range(_ROUNDS_MAX):
+        for _ in range(ROUNDS_MAX):
             try:
                 seen = await self._load(key)
                 head = seen.head
@@ -286,7 +299,7 @@ class ObjectHistoryStore(HistoryStore):
                     return Purged(tombstone.version)
             except (Unavailable, Unknown) as error:
                 attempts.note(error)
-                await self._clock.sleep(_RETRY_FIRST_SECONDS * 2**attempts.lost)
+                await self._clock.sleep(attempts.pause_seconds)
         raise attempts.never_held()
 
     async def _clear(self, tombstone: Head) -> None:
@@ -303,24 +316,17 @@ class ObjectHistoryStore(HistoryStore):
     async def scan(self, query: Query) -> AsyncIterator[Summary]:
         """As `HistoryStore.scan`."""
         found = 0
-        for summary in sorted(await self._summaries(), key=lambda one: one.key):
-            if query.matches(summary):
-                yield summary
+        for entry in sorted(await self._entries(), key=lambda one: one.key):
+            if entry.summary is not None and query.matches(entry.summary):
+                yield entry.summary
                 found += 1
                 if found == query.limit:
                     return
 
-    async def _summaries(self) -> list[Summary]:
-        """Read every head."""
-        names = [name async for name in self._objects.list(HEADS) if is_head(name)]
-        summaries: list[Summary] = []
-        for start in range(0, len(names), _PARALLEL_READS):
-            batch = names[start : start + _PARALLEL_READS]
-            for name, found in zip(batch, await asyncio.gather(*map(self._objects.get, batch)), strict=True):
-                summary = decode_head(found.data, name=name).summary if isinstance(found, Found) else None
-                if summary is not None:
-                    summaries.append(summary)
-        return summaries
+    async def _entries(self) -> Sequence[Entry]:
+        if self._index is not None:
+            return await self._index.find()
+        return await read_heads(self._objects)
 
     async def changed(self, key: Key, known: Token | None, wait_seconds: float) -> bool:
         """As `HistoryStore.changed`: looks with a conditional GET, at growing pauses; at once for own appends."""
@@ -372,27 +378,3 @@ class ObjectHistoryStore(HistoryStore):
         """As `HistoryStore.delete_payloads`."""
         if payloads:
             await self._payloads.delete(list(payloads))
-
-
-class _Attempts:
-    """Counts lost answers: after the first one, or once a change is visible, no error may say that nothing happened."""
-
-    def __init__(self, what: str) -> None:
-        self.lost = 0
-        self.is_visible = False
-        self._what = what
-
-    def note(self, error: Unavailable | Unknown) -> None:
-        """Count an error, and raise it if the caller must decide now."""
-        if isinstance(error, Unavailable) and not self.lost and not self.is_visible:
-            raise error
-        self.lost += 1
-        if self.lost == _ATTEMPTS:
-            raise Unknown(f"{self._what} may have been written: repeat the identical call. ({error})") from error
-
-    def never_held(self) -> Unknown:
-        """Explain a condition that was refused each time though the head is as expected."""
-        return Unknown(
-            f"{self._what} was refused {_ROUNDS_MAX} times though the head is as expected: repeat the identical call; "
-            "if it stays so, the service breaks the promises of ConditionalObjects."
-        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perdure.spi import Location, Misuse
+from perdure.spi import Location, Misuse, Unavailable
 from perdure_local.file._errors import translated
 from perdure_local.sqlite._folder import _MOUNTS, _SHARED_FILE_SYSTEMS, find_file_system
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["check_location", "locked", "prepare_folder", "sync_folder", "write_file"]
 
 _OPTIONS: tuple[str, ...] = ()
+
+_PATIENCE_SECONDS = 20.0
+_PAUSE_FIRST_SECONDS, _PAUSE_LAST_SECONDS = 0.0005, 0.01
+
+_LOCK_FILES: set[int] = set()
 
 
 def check_location(location: Location) -> None:
@@ -80,13 +86,47 @@ def locked(path: Path, *, shared: bool = False) -> Generator[None, None, None]:
     Args:
         path: The lock's file; created where it is missing, never deleted: a lock on a deleted file locks nobody out.
         shared: Together with others who share it; not beside one who does not.
+
+    Raises:
+        Unavailable: Somebody keeps it for far longer than any call takes; try again later.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _LOCK_FILES.add(file)
     try:
-        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        _lock(file, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
+        # Not left to the close: whoever was forked meanwhile has the same file open, and would keep the lock.
+        fcntl.flock(file, fcntl.LOCK_UN)
+        _LOCK_FILES.discard(file)
         os.close(file)
+
+
+def _lock(file: int, path: Path, kind: int) -> None:
+    """Ask again and again: a call that waits in the kernel could not be given up, and neither could its thread."""
+    deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _PAUSE_FIRST_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"{path} has been locked for {_PATIENCE_SECONDS:g} s: a process of this hub was stopped in the "
+                    f"middle of a call. Find it with `fuser {path}`, and let it go on or end it."
+                ) from taken
+            time.sleep(pause)
+            pause = min(pause * 2, _PAUSE_LAST_SECONDS)
+        else:
+            return
+
+
+def _close_in_child() -> None:
+    """Guard against a parent that dies with a lock: a forked child would keep it for as long as it lives."""
+    while _LOCK_FILES:
+        os.close(_LOCK_FILES.pop())
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -197,10 +197,16 @@ class GroupCommit:
             self._counted = len(self._waiting)
             self._rounds += 1
             self._loop.call_soon(self._flush)
-        elif self._lock.try_acquire():
+        elif self._try_lock():
             self._flush_under_lock()
         else:
             self._task = self._loop.create_task(self._flush_when_free())
+
+    def _try_lock(self) -> bool:
+        try:
+            return self._lock.try_acquire()
+        except OSError:
+            return False  # Whoever waits for it meets this, too, and there it can be told.
 
     async def _flush_when_free(self) -> None:
         try:
