@@ -1,1 +1,10 @@
-"""Perdure on AWS: histories in S3, queues in SQS."""
+"""Perdure on AWS: histories in S3, queues in SQS.
+
+`s3://BUCKET/PREFIX` keeps the histories of a hub in a bucket; queues of the same name in SQS go with it.
+"""
+
+from perdure_aws._plugin import perdure_natural_queues, perdure_queues, perdure_stores
+from perdure_aws.s3 import S3Objects, S3Store
+from perdure_aws.sqs import SqsQueue
+
+__all__ = ["S3Objects", "S3Store", "SqsQueue", "perdure_natural_queues", "perdure_queues", "perdure_stores"]
