@@ -200,8 +200,8 @@ async def test_r15_nothing_new_begins_while_an_instance_is_run_alone(world: Worl
     seen: list[str] = []
     await world.settle()  # it waits for messages already
 
-    async with solitude.in_company(), solitude.alone() as is_alone:
-        assert is_alone
+    async with solitude.in_company(), solitude.alone() as seconds:
+        assert seconds == 0
         run = await world.client.start(neighbour(1))
         await world.pass_seconds(100)
         seen.append((await run.summary()).status)
@@ -218,11 +218,16 @@ async def test_r15_who_waits_to_be_alone_gives_up_after_a_minute_and_lets_others
     async with solitude.in_company(), solitude.in_company():
         async with solitude.in_company():
 
-            async def wait() -> bool:
-                async with solitude.alone() as is_alone:
-                    return is_alone
+            async def wait() -> float:
+                async with solitude.alone() as seconds:
+                    return seconds
 
-            assert not await world.finish(wait())
+            assert await world.finish(wait()) == 60
+            assert not solitude.is_wanted
+            await world.pass_seconds(20)
+            began = world.clock.monotonic()
+            assert 0 < await wait() <= 40  # nobody is kept waiting by the next one who wants to be alone
+            assert world.clock.monotonic() == began
         assert not solitude.is_wanted
 
     assert await world.result(await world.client.start(neighbour(1))) == 1
@@ -234,12 +239,12 @@ async def test_r15_only_one_at_a_time_waits_to_be_alone(world: World) -> None:
     assert process.worker is not None
     solitude = process.worker._solitude
 
-    async def wait() -> bool:
+    async def wait() -> float:
         async with solitude.in_company():
             await world.clock.sleep(1)
-            async with solitude.alone() as is_alone:
-                return is_alone
+            async with solitude.alone() as seconds:
+                return seconds
 
     began = world.clock.monotonic()
-    assert sorted(await world.finish(asyncio.gather(wait(), wait()))) == [False, True]
+    assert sorted(await world.finish(asyncio.gather(wait(), wait()))) == [0, 2]  # the other one comes again soon
     assert world.clock.monotonic() - began < 30

@@ -82,7 +82,7 @@ RUNNING_MUTANTS: Final = (
         "a suspect is run in company",
         "R15",
         "a crash is laid at the wrong door, and neighbours pay for it",
-        (Edit(f"{CARRY_OUT}._run_suspect", "if is_alone:", "if True:"),),
+        (Edit(f"{CARRY_OUT}._run_suspect", "if seconds:", "if False:"),),
         by="test_r15_a_suspect_is_not_run_while_others",
     ),
     Mutant(
@@ -98,7 +98,7 @@ RUNNING_MUTANTS: Final = (
         "a crash is laid at the wrong door",
         (
             Edit("perdure.worker._solitude:Solitude.alone", "if self.at_work > 1:", "if False:"),
-            Edit("perdure.worker._solitude:Solitude.alone", "yield self.at_work <= 1", "yield True"),
+            Edit("perdure.worker._solitude:Solitude.alone", "yield 0.0 if is_alone else PATIENCE_SECONDS", "yield 0.0"),
         ),
         by="alone",
     ),

@@ -52,8 +52,6 @@ logger = logging.getLogger("perdure.worker")
 
 CONFLICTS_BEFORE_RESULTS_ARE_SENT = 2
 PASS_ON_DELAY_SECONDS = 5.0
-ALONE_AGAIN_DELAY_SECONDS = 60.0
-"""Waiting to be alone keeps a worker from new work: it may take up half of its time, not all."""
 CLOCK_OFF_SECONDS_MAX = 5.0
 CLOCK_OFF_DELAY_SECONDS = 30.0
 
@@ -354,11 +352,11 @@ class CarryOut:
         elif was_lost_enough(state, lost, self._hub.queue):
             await self._run(seat, arrivals, began, poisoned())
         else:
-            async with self._solitude.alone() as is_alone:
-                if is_alone:
-                    await self._run(seat, arrivals, self._hub.clock.monotonic())
+            async with self._solitude.alone() as seconds:
+                if seconds:
+                    await self._pass_on(key, arrivals, self._hub.clock.now() + seconds)
                 else:
-                    await self._pass_on(key, arrivals, self._hub.clock.now() + ALONE_AGAIN_DELAY_SECONDS)
+                    await self._run(seat, arrivals, self._hub.clock.monotonic())
 
 
 def _time_by(arrivals: Iterable[Arrival], own: float) -> float:

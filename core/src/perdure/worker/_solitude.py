@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Solitude"]
 
 PATIENCE_SECONDS = 60.0
+"""How long it is waited for the others to end, and then, if they do not, how long until it is tried again: nothing new
+begins meanwhile, and that may take up half of a worker's time, not all."""
+SOON_SECONDS = 2.0
+"""About as long as somebody is alone who is not kept waiting."""
 
 
 class _Company:
@@ -54,6 +58,7 @@ class Solitude:
         self.is_company_welcome = asyncio.Event()
         self.is_empty = asyncio.Event()
         self.is_wanted = False
+        self._hopeless_until = 0.0
         self.on_end: Callable[[], object] = lambda: None
 
     def in_company(self) -> _Company:
@@ -61,14 +66,17 @@ class Solitude:
         return _Company(self)
 
     @asynccontextmanager
-    async def alone(self) -> AsyncGenerator[bool]:
+    async def alone(self) -> AsyncGenerator[float]:
         """From being in company, wait until all others have ended their work, and keep new ones out.
 
         Yields:
-            Whether it came to that within a minute; if not, run nothing now.
+            0 if it came to that; otherwise run nothing now, and come again in so many seconds.
         """
         if self.is_wanted:
-            yield False
+            yield SOON_SECONDS
+            return
+        if (left := self._hopeless_until - self._clock.monotonic()) > 0:
+            yield left
             return
         self.is_wanted = True
         self.is_company_welcome.clear()
@@ -76,7 +84,10 @@ class Solitude:
             if self.at_work > 1:
                 self.is_empty.clear()
                 await self._clock.wait(self.is_empty, PATIENCE_SECONDS)
-            yield self.at_work <= 1
+            is_alone = self.at_work <= 1
+            if not is_alone:
+                self._hopeless_until = self._clock.monotonic() + PATIENCE_SECONDS
+            yield 0.0 if is_alone else PATIENCE_SECONDS
         finally:
             self.is_wanted = False
             self.is_company_welcome.set()
