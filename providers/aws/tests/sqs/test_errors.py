@@ -175,7 +175,10 @@ async def test_of_a_batch_each_message_has_its_own_outcome(server: SpeakingServe
     assert [type(outcome.error) for outcome in outcomes] == [type(None), Misuse, Unknown, Unknown]
 
 
-@pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"])
+@pytest.mark.parametrize(
+    "code",
+    ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue", "InvalidParameterValueException"],
+)
 async def test_a_lost_lease_is_an_answer(server: SpeakingServer, queue: SqsQueue, code: str) -> None:
     failed = {"Successful": [], "Failed": [{"Id": "0", "Code": code, "SenderFault": True}]}
     server.answers["DeleteMessageBatch"] = server.answers["ChangeMessageVisibilityBatch"] = failed

@@ -77,7 +77,8 @@ _CODES: dict[str, tuple[type[PerdureError], str]] = {
 }
 
 _LOST_LEASE_CODES = {"InvalidParameterValue", "InvalidIdFormat"}
-"""What SQS says of a message that is deleted already, or that was hidden for 12 hours in all."""
+"""What SQS says of a message that is deleted already, or that was hidden for 12 hours in all; LocalStack puts `Exception`
+behind it."""
 
 # The first that fits counts.
 _NO_ANSWER: tuple[tuple[type[Exception], type[PerdureError], str], ...] = (
@@ -132,7 +133,7 @@ def translated(operation: str, where: str) -> Generator[None, None, None]:
 def entry_error(operation: str, where: str, failed: Mapping[str, Any]) -> PerdureError:
     """Give the error of one message of a batch whose others may have succeeded."""
     code, text = failed.get("Code", ""), failed.get("Message", "")
-    if code in _LOST_LEASE_CODES and operation != _SEND:
+    if code.removesuffix("Exception") in _LOST_LEASE_CODES and operation != _SEND:
         return LeaseLost(f"{where}: {code}: {text}")
     if failed.get("SenderFault") and code.rsplit(".", 1)[-1] not in _CODES:
         return Misuse(f"{_what(operation, where)}: {code}: {text}")
