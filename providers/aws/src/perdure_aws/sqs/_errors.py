@@ -77,7 +77,7 @@ _CODES: dict[str, tuple[type[PerdureError], str]] = {
 }
 
 _LOST_LEASE_CODES = {"InvalidParameterValue", "InvalidIdFormat"}
-"""What SQS says of a message that is deleted already, or that was hidden for 12 hours in all; LocalStack puts `Exception`
+"""What SQS says of a message that is deleted already, or hidden for 12 hours in all; LocalStack puts `Exception`
 behind it."""
 
 # The first that fits counts.
