@@ -285,3 +285,11 @@ def test_an_instance_without_code_stalls_in_sight(project: Project) -> None:
     assert "waits for a worker that knows orchestration 'quick'" in project.ok("list")
     assert "stalled    waits for a worker that knows orchestration 'quick'" in project.ok("show", "a")
     assert project.ok("run", "shop:quick", "--id", "a") == '{"invoice":"INV-o-1"}\n'
+
+
+def test_the_demo_runs_on_any_hub_beside_what_is_there(project: Project) -> None:
+    for _ in range(2):
+        assert "NOT SO" not in project.ok("demo", "--hub", "file:shared")
+
+    orders = project.ok("list", "--hub", "file:shared", "--status", "completed", "--json").splitlines()
+    assert len({json.loads(order)["id"] for order in orders}) == 6

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -34,9 +35,17 @@ from perdure.config import load_settings
 
 __all__ = ["demo"]
 
-SECTIONS = {"Examples": ("perdure demo", "perdure demo --folder my-demo")}
+SECTIONS = {
+    "Examples": (
+        "perdure demo",
+        "perdure demo --folder my-demo",
+        "perdure demo --hub s3://bucket/demo?region=eu-central-1",
+    )
+}
 
 PATIENCE_SECONDS = 60.0
+LEASE_SECONDS = 5
+"""Short: where the death of a process is not seen, as in a cloud, its work is free when its lease has ended."""
 ISSUED, NOTIFIED = "invoice issued", "customer notified"
 
 
@@ -46,24 +55,33 @@ ISSUED, NOTIFIED = "invoice issued", "customer notified"
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to put the example and its hub: a folder that does not exist yet. Default: one in the temporary files.",
 )
-def demo(folder: Path | None) -> int:
+@click.option("--hub", metavar="URL", help="Where the orders are kept, instead of a hub in that folder.")
+def demo(folder: Path | None, hub: str | None) -> int:
     """Watch a process survive the death of its worker.
 
     Issues invoices for real orders, kills the worker with SIGKILL between issuing and notifying, finishes with a new
     worker, and checks that every invoice was issued once. Takes a few seconds.
     """
-    place = _Place.make(folder)
+    place = _Place.make(folder, hub)
     return asyncio.run(_Demo(place).play())
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The demo's folder: the example's code and orders, the hub, and the ledger of the outside world."""
+    """The demo's folder: the example's code and orders, the hub, and the ledger of the outside world.
+
+    Attributes:
+        folder: Where it is.
+        hub_url: Where the orders are kept.
+        suffix: What their ids end with, so that they are new to a hub that others use.
+    """
 
     folder: Path
+    hub_url: str
+    suffix: str
 
     @classmethod
-    def make(cls, folder: Path | None) -> _Place:
+    def make(cls, folder: Path | None, hub: str | None) -> _Place:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="perdure-demo-"))
         else:
@@ -74,11 +92,9 @@ class _Place:
         with as_file(files("perdure.cli") / "invoicing") as example:
             shutil.copy(example / "invoicing.py", folder)
             shutil.copytree(example / "orders", folder / "orders")
-        return cls(folder)
-
-    @property
-    def hub_url(self) -> str:
-        return f"sqlite:{self.folder / 'hub'}"
+        if hub is None:
+            return cls(folder, f"sqlite:{folder / 'hub'}", "")
+        return cls(folder, load_settings(hub=hub).hub, f"-{secrets.token_hex(3)}")
 
     @property
     def ledger(self) -> Path:
@@ -86,13 +102,13 @@ class _Place:
 
     def order_files(self) -> dict[str, Path]:
         """List the orders, by instance id."""
-        return {f"order-{path.stem}": path for path in sorted((self.folder / "orders").glob("*.json"))}
+        return {f"order-{path.stem}{self.suffix}": path for path in sorted((self.folder / "orders").glob("*.json"))}
 
     def happened(self, what: str) -> Counter[str]:
         """Count what the outside world saw of one kind, by order."""
         lines = self.ledger.read_text("utf-8").splitlines() if self.ledger.exists() else []
         entries = [json.loads(line) for line in lines]
-        return Counter(f"order-{entry['order']}" for entry in entries if entry["what"] == what)
+        return Counter(f"order-{entry['order']}{self.suffix}" for entry in entries if entry["what"] == what)
 
 
 class _Demo:
@@ -127,8 +143,8 @@ class _Demo:
             f"The store has every invoice on record: killed the worker with SIGKILL, exit status {first.returncode}."
         )
         self._check("no customer was notified yet", not self._place.happened(NOTIFIED))
-        statuses = {summary.key: summary.status async for summary in hub.list()}
-        self._check("every order is on disk, unfinished", statuses == dict.fromkeys(orders, "Running"))
+        statuses = [(await (await hub.get(instance_id)).summary()).status for instance_id in orders]
+        self._check("every order is on record, unfinished", statuses == ["Running"] * len(orders))
         for instance_id in orders:
             history = await hub.history(instance_id)
             click.echo(f"      {instance_id} waits for {', '.join(waits_for(tell(history.records), time.time()))}")
@@ -155,7 +171,12 @@ class _Demo:
     def _begin_worker(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "perdure", "worker", "invoicing", f"--hub={self._place.hub_url}"]
         with (self._place.folder / "worker.log").open("ab") as log:
-            environment = {**os.environ, "PYTHONHASHSEED": "0", "INVOICING_LEDGER": str(self._place.ledger)}
+            environment = {
+                **os.environ,
+                "PYTHONHASHSEED": "0",
+                "INVOICING_LEDGER": str(self._place.ledger),
+                "PERDURE_WORKER_LEASE_SECONDS": str(LEASE_SECONDS),
+            }
             worker = subprocess.Popen(command, cwd=self._place.folder, env=environment, stdout=log, stderr=log)  # noqa: S603
         self._workers.append(worker)
         return worker
@@ -193,11 +214,13 @@ class _Demo:
 
     def _say_what_next(self) -> None:
         folder = shlex.quote(str(self._place.folder))
-        click.echo(f"\nThe hub, the code and the ledger are in {folder}. Try next:")
+        hub = shlex.quote(self._place.hub_url if self._place.suffix else "sqlite:hub")
+        what = "The code" if self._place.suffix else "The hub, the code"
+        click.echo(f"\n{what} and the ledger are in {folder}. Try next:")
         for line in (
             f"cd {folder}",
             "cat invoicing.py ledger.jsonl",
-            "perdure list --hub sqlite:hub",
-            f"perdure history {min(self._place.order_files())} --hub sqlite:hub",
+            f"perdure list --hub {hub}",
+            f"perdure history {min(self._place.order_files())} --hub {hub}",
         ):
             click.echo(f"  {line}")
