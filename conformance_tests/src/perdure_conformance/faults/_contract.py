@@ -38,6 +38,7 @@ NOT_UNDER_FAULTS: dict[str, str] = {
             "test_an_activity_that_a_killed_worker_had_received_is_begun_again_as_well",
             "test_attempts_are_counted_on_by_the_worker_that_comes_after",
             "test_each_of_many_is_tried_again_by_itself",
+            "test_instances_talk_to_each_other_by_activities",
             "test_it_is_tried_again",
             "test_many_stops_do_not_make_an_activity_look_like_the_cause_of_crashes",
             "test_results_that_were_recorded_before_a_crash_are_not_asked_for_again",

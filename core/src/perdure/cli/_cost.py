@@ -36,9 +36,9 @@ SECTIONS = {
         "perdure cost shop:invoicing --input order.json --runs 200 --json",
     ),
     "What is counted": (
-        "Every request of a client and a worker in this process, from the first start to",
-        "the last result. Not the worker's waiting when there is nothing to do, storage,",
-        "transfer, nor what activities do. Prices are list prices: see the provider's page.",
+        "Every request of a client and a worker in this process, from the first start",
+        "to the last result. Not: waiting when there is nothing to do, storage,",
+        "transfer, what activities do. Prices are list prices.",
     ),
 }
 

@@ -41,7 +41,9 @@ SECTIONS = {
 @queue_options
 @hub_options
 def doctor(*, settings: Settings, as_json: bool, turns: tuple[str, ...], tasks: tuple[str, ...]) -> int:
-    """Examine a hub: rights, settings, conditional writes, queues, clock.
+    """Examine a hub, and say how to mend it.
+
+    Looks at rights, settings, conditional writes, queues and the clock.
 
     Exit code 0 if all is well, 4 if something is to be mended; each such line says how.
     """

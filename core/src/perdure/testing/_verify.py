@@ -108,6 +108,8 @@ async def verify(
     """Read every history of a hub and look for what no crash may leave behind.
 
     Holds all histories in memory. While somebody works in the hub, only what holds at every moment is looked for.
+    Once it is quiet, what the store's scans may be behind is waited out first, on the clock of the hub: whoever moves
+    that clock by hand must do so meanwhile.
 
     Args:
         client: Of the hub, as `perdure.connect` gives it.
@@ -127,6 +129,8 @@ async def verify(
         Unavailable: The hub does not answer; try again.
     """
     audit = _Audit(client._hub, registry, expected or Expected(), is_exact=is_exact)  # noqa: SLF001 - looks behind it
+    if is_quiet:
+        await audit.wait_for_scans()
     await audit.read_histories()
     if is_quiet:
         await audit.look_into_queues(quiet_wait_seconds)
@@ -148,6 +152,12 @@ class _Audit:
         self._statuses: Counter[str] = Counter()
         self._record_count = 0
         self._replayed_count = 0
+
+    async def wait_for_scans(self) -> None:
+        """Wait until scans show all that has happened (H8): no child of which only a scan tells may be left out."""
+        lag_seconds = self._hub.store.capabilities.scan_lag_seconds
+        if lag_seconds > 0:
+            await self._hub.clock.sleep(lag_seconds)
 
     async def read_histories(self) -> None:
         """Judge each instance that a scan shows or whose start was acknowledged."""
