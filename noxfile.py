@@ -188,12 +188,13 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session
 @nox.parametrize("emulator", [nox.param(name, id=name) for name in EMULATORS])
 def aws(session: nox.Session, emulator: str) -> None:
-    """The AWS provider against an emulator that the tests start: everything on the first, the contracts on the other.
+    """The AWS provider against an emulator that the tests start; on the second one, the contracts of store and queue.
 
-    Orchestrations too with `nox -s "aws(ministack)" -- -m slow`; all of it, `-- -m ''`.
+    Orchestrations and kills take longer: `nox -s "aws(ministack)" -- -k "test_hub or test_torture"`.
     """
     install(session, "core[cli]", "providers/local", "providers/aws", "conformance_tests", groups=("test", "aws"))
-    some = session.posargs or (["-m", "not slow"] if emulator == EMULATORS[0] else ["-k", "test_conformance"])
+    chosen = "not test_hub and not test_torture" if emulator == EMULATORS[0] else "test_conformance"
+    some = session.posargs or ["-k", chosen]
     env = {"PERDURE_AWS_EMULATOR": emulator}
     session.run("pytest", *workers(session), *some, "providers/aws/tests", env=env)
 

@@ -40,7 +40,7 @@ class AwsHarness(Harness):
         self.prefix = f"test-{secrets.token_hex(8)}"
 
     def make_store(self) -> HistoryStore:
-        return S3Store(location_of(self.endpoint, self.prefix), self.environment)
+        return S3Store(location_of(self.endpoint, self.prefix), self.environment, index_seconds=0.1)
 
     def make_queue(self) -> WorkQueue:
         return SqsQueue(location_of(self.endpoint, self.prefix, scheme="sqs"), self.environment)

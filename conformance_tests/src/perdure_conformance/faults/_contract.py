@@ -32,8 +32,10 @@ NOT_UNDER_FAULTS: dict[str, str] = {
         (
             "test_a_fan_out_of_hundreds_takes_few_turns",
             "test_a_long_activity_keeps_its_lease_and_runs_once",
+            "test_a_plain_function_is_given_back_though_its_thread_goes_on",
             "test_a_policy_of_the_call_replaces_that_of_the_activity",
             "test_a_stop_that_does_not_wait_gives_back_what_runs_at_once",
+            "test_an_activity_over_its_timeout_is_broken_off_and_fails",
             "test_an_activity_of_a_killed_worker_is_begun_again_by_another",
             "test_an_activity_that_a_killed_worker_had_received_is_begun_again_as_well",
             "test_attempts_are_counted_on_by_the_worker_that_comes_after",
@@ -60,6 +62,7 @@ NOT_UNDER_FAULTS: dict[str, str] = {
         (
             "test_delays_grow_as_the_policy_says",
             "test_jitter_makes_delays_shorter_and_never_longer_than_asked",
+            "test_r15_an_instance_that_takes_processes_down_is_set_aside_and_others_go_on",
             "test_retries_over_hours_wait_as_the_policy_says",
         ),
         _TIMES,

@@ -171,6 +171,7 @@ class EventScenarios(Scenarios):
     async def test_an_event_can_be_sent_by_id_and_by_name(self, scene: Scene) -> None:
         await scene.worker(summing)
         run = await scene.start(summing(2), id="x")
+        await scene.turned(run)
 
         await scene.finish(scene.client.send("x", "number", 8))
         await scene.turned(run, 2)
@@ -181,6 +182,7 @@ class EventScenarios(Scenarios):
     async def test_an_event_with_an_id_counts_once_however_often_it_is_sent(self, scene: Scene) -> None:
         await scene.worker(summing)
         run = await scene.start(summing(2))
+        await scene.turned(run)
 
         for _ in range(3):
             await scene.finish(run.send(number, 1, event_id="first"))
@@ -256,6 +258,7 @@ class EventScenarios(Scenarios):
     async def test_a_payload_that_does_not_fit_the_receiver_is_an_error_there_and_used_up(self, scene: Scene) -> None:
         await scene.worker(careful_reader)
         run = await scene.start(careful_reader())
+        await scene.turned(run)
 
         await scene.finish(run.send("number", "four"))
         await scene.turned(run, 2)
@@ -289,6 +292,7 @@ class EventScenarios(Scenarios):
     async def test_an_instance_takes_events_until_the_one_that_it_waits_for(self, scene: Scene) -> None:
         await scene.worker(stopping_at)
         run = await scene.start(stopping_at(0))
+        await scene.turned(run)
         for value in (3, 1, 2):
             await scene.send(run, number, value)
         await scene.turned(run, 2)

@@ -100,7 +100,7 @@ class QueryScenarios(Scenarios):
         assert await scene.ids() == [f"i-{each:03}" for each in range(60)]
 
     async def test_a_list_shows_what_happened_before_it_was_asked_for(self, scene: Scene) -> None:
-        """Waiting for the end and listing must agree."""
+        """Waiting for the end and listing must agree, once the lag that the store declares has passed (H8)."""
         await scene.worker(doubling, double)
         for each in range(10):
             await scene.outcome(doubling(each), id=f"i-{each}")

@@ -187,7 +187,7 @@ class Scene:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            pytest.fail(f"This must come and does not: {doing!r}; the hub holds {await self.instances()}")
+            pytest.fail(f"This must come and does not: {doing!r}; the hub holds {await self._listed()}")
         return task.result()
 
     async def _drive(self, task: asyncio.Future[Any], step_max_seconds: float) -> None:
@@ -244,7 +244,15 @@ class Scene:
     # ── what can be seen ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def instances(self, **conditions: Any) -> list[Summary]:
-        """List instances; each condition of `Client.list` may be given."""
+        """List instances as they are now; each condition of `Client.list` may be given."""
+        lag_seconds = self.hub.store.capabilities.scan_lag_seconds
+        if lag_seconds == 0:
+            return await self._listed(**conditions)
+        await self.harness.let_time_pass(lag_seconds)  # H8: what happened since then may be missing
+        return await self.finish(self._listed(**conditions))
+
+    async def _listed(self, **conditions: Any) -> list[Summary]:
+        """List instances, as far behind as the store's scans are."""
         return [each async for each in self.client.list(**conditions)]
 
     async def ids(self, **conditions: Any) -> list[str]:
@@ -260,7 +268,10 @@ class Scene:
         return await self.client.history(run if isinstance(run, str) else run.id)
 
     async def turned(self, run: Run[Any], count: int = 1) -> None:
-        """Wait until the code of an instance has run for a number of turns, all told."""
+        """Wait until the code of an instance has run for a number of turns, all told.
+
+        A start and an event that follow each other may share a turn (R18): wait for the first one in between.
+        """
 
         async def has_turned() -> bool:
             return len(turns_of(await self.history(run))) >= count
@@ -289,7 +300,7 @@ class Scene:
         """Wait until an instance has a status."""
 
         async def is_there() -> bool:
-            return any(each.key == id and each.status == status for each in await self.instances(prefix=id))
+            return any(each.key == id and each.status == status for each in await self._listed(prefix=id))
 
         await self.until(is_there)
 

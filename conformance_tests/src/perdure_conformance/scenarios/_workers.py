@@ -81,6 +81,7 @@ class WorkerScenarios(Scenarios):
         for _ in range(2):
             await scene.worker(stepping)
         run = await scene.start(stepping(12))
+        await scene.turned(run)
 
         for value in range(12):
             await scene.send(run, number, value)
@@ -106,6 +107,8 @@ class WorkerScenarios(Scenarios):
     ) -> None:
         await scene.worker(stepping, replay_check="never", **limits)
         runs = [await scene.start(stepping(4)) for _ in range(4)]
+        for run in runs:
+            await scene.turned(run)
 
         for turn in range(4):
             for run in runs:
@@ -153,6 +156,7 @@ class WorkerScenarios(Scenarios):
 
         await scene.worker(counting, replay_check="never")
         run = await scene.start(counting())
+        await scene.turned(run)
         for turn in range(6):
             await scene.send(run, number, 1)
             await scene.turned(run, turn + 2)

@@ -69,7 +69,9 @@ class Absent(msgspec.Struct, frozen=True):
 
 
 class Unchanged(msgspec.Struct, frozen=True):
-    """The object still has the content that `known_etag` names."""
+    """The object still has the content that `known_etag` names; `server_time` as in `Found`."""
+
+    server_time: float = 0.0
 
 
 class PreconditionFailed(msgspec.Struct, frozen=True):

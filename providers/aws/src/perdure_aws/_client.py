@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
 
 from perdure.spi import Unavailable
 
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Service"]
 
-Service: TypeAlias = Literal["s3", "sqs"]
+_NO_CONTENT = 204
 
-_REQUEST_WAITS_SECONDS_MAX = {"s3": 0, "sqs": 20}
-"""How long a request may ask the service to wait before it answers."""
+Service: TypeAlias = Literal["s3", "sqs"]
 
 
 class Client:
@@ -35,15 +35,16 @@ class Client:
     Args:
         service: Which.
         settings: How to reach it. Clients of one service with equal settings share connections and threads.
-        lane: Clients of another lane have other threads: so that what waits long, such as a receive, never holds up
-            what must not wait, such as the renewal of a lease.
+        wait_seconds_max: How long its requests may ask the service to wait before it answers. Clients of another wait
+            have other threads and timeouts: so that what waits long, such as a receive, never holds up what must not,
+            such as the renewal of a lease.
 
     Attributes:
         requests: How many were sent through this client, by operation, such as `put_object`.
     """
 
-    def __init__(self, service: Service, settings: AwsSettings, *, lane: str = "") -> None:
-        self._key = (service, settings, lane)
+    def __init__(self, service: Service, settings: AwsSettings, *, wait_seconds_max: int = 0) -> None:
+        self._key = (service, settings, wait_seconds_max)
         self._shared: _Shared | None = None
         self._slots = asyncio.Semaphore(settings.threads)
         self.requests: Counter[str] = Counter()
@@ -103,7 +104,7 @@ class Client:
         return await asyncio.shield(answer)
 
 
-_ClientKey: TypeAlias = "tuple[Service, AwsSettings, str]"
+_ClientKey: TypeAlias = "tuple[Service, AwsSettings, int]"
 
 
 class _Shared:
@@ -112,10 +113,11 @@ class _Shared:
     _all: dict[_ClientKey, _Shared] = {}  # noqa: RUF012 - guarded by _lock
     _lock = threading.Lock()
 
-    def __init__(self, service: Service, settings: AwsSettings) -> None:
+    def __init__(self, service: Service, settings: AwsSettings, wait_seconds_max: int) -> None:
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix=f"perdure-{service}")
         self._service: Service = service
         self._settings = settings
+        self._wait_seconds_max = wait_seconds_max
         self._sdk: Any = None
         self._sdk_lock = threading.Lock()
         self._users = 0
@@ -126,7 +128,7 @@ class _Shared:
         with cls._lock:
             shared = cls._all.get(key)
             if shared is None:
-                shared = cls._all[key] = _Shared(key[0], key[1])
+                shared = cls._all[key] = _Shared(*key)
             shared._users += 1
             return shared
 
@@ -145,7 +147,7 @@ class _Shared:
         """Make the SDK's client, once: its description of the service alone takes a tenth of a second to load."""
         with self._sdk_lock:
             if self._sdk is None:
-                self._sdk = _make_sdk(self._service, self._settings)
+                self._sdk = _make_sdk(self._service, self._settings, self._wait_seconds_max)
             return self._sdk
 
     def send(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -158,19 +160,32 @@ class _Shared:
                 answer["Body"] = body.read()
             finally:
                 body.close()
+        if not _is_whole(answer["ResponseMetadata"]):
+            raise ConnectionClosedError(endpoint_url=self._sdk.meta.endpoint_url)
         return answer
 
 
-def _make_sdk(service: Service, settings: AwsSettings) -> Any:
+def _is_whole(metadata: dict[str, Any]) -> bool:
+    """Tell whether the headers of an answer came whole.
+
+    Python takes a connection that ends within the headers for their end. What is left of the answer then has no body:
+    the SDK would hand on an object without data, or a list without entries. The length of the body says more than that.
+    """
+    lengths = {"content-length", "transfer-encoding"} & metadata["HTTPHeaders"].keys()
+    return bool(lengths) or metadata["HTTPStatusCode"] == _NO_CONTENT
+
+
+def _make_sdk(service: Service, settings: AwsSettings, wait_seconds_max: int) -> Any:
     # A session of its own: the default one is the application's, and no two threads may make clients of one session.
     session: Any = boto3.session.Session(profile_name=settings.profile or None, region_name=settings.region or None)
-    return session.client(service, endpoint_url=settings.endpoint or None, config=_config(service, settings))
+    config = _config(settings, wait_seconds_max)
+    return session.client(service, endpoint_url=settings.endpoint or None, config=config)
 
 
-def _config(service: Service, settings: AwsSettings) -> Config:
+def _config(settings: AwsSettings, wait_seconds_max: int) -> Config:
     return Config(
         connect_timeout=settings.connect_timeout_seconds,
-        read_timeout=settings.read_timeout_seconds + _REQUEST_WAITS_SECONDS_MAX[service],
+        read_timeout=settings.read_timeout_seconds + wait_seconds_max,
         max_pool_connections=settings.threads,
         retries={"total_max_attempts": 1, "mode": "standard"},
         # Checksums that services other than AWS's own do not all know; what we send has its own.

@@ -206,9 +206,10 @@ async def test_what_is_read_tells_the_servers_clock_to_a_half_second() -> None:
 
 
 async def test_an_unchanged_and_an_absent_object_are_answers() -> None:
-    with StandIn(LISTED, Answer(304), error(404, "NoSuchKey")) as server:
+    dated = Answer(304, headers={"Date": "Sun, 09 Sep 2001 01:46:40 GMT"})
+    with StandIn(LISTED, dated, error(404, "NoSuchKey")) as server:
         async with opened(server) as (objects, _):
-            assert await objects.get("n/a", Etag('"e1"')) == Unchanged()
+            assert await objects.get("n/a", Etag('"e1"')) == Unchanged(1_000_000_000.5)
             assert await objects.get("n/a") == Absent()
 
 

@@ -157,7 +157,8 @@ class ObjectHistoryStore(HistoryStore):
                     raise Corrupt(f"{key!r}: chunk {gone} is not there. Restore it from a backup.") from gone
                 missed = seen.etag
                 continue
-            now = found.server_time if isinstance(found, Found) and found.server_time else self._clock.now()
+            assert not isinstance(found, Absent), key  # there is a head
+            now = found.server_time or self._clock.now()
             return HeadRead(key, head.version, Token(seen.etag), records, head.summary, now)
 
     async def _load(self, key: Key) -> Seen:

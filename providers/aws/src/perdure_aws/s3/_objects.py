@@ -83,7 +83,8 @@ class S3Objects(ConditionalObjects):
             answer = await self._ask(Asked("get_object", self._bucket, key), Key=key, **condition)
         except ClientError as error:
             if code_of(error) == "304":
-                return Unchanged()
+                refused: Any = error.response
+                return Unchanged(_server_time(refused))
             if code_of(error) == "NoSuchKey":
                 return Absent()
             raise

@@ -22,6 +22,7 @@ from perdure.spi import (
     LeaseLost,
     Misuse,
     PerdureError,
+    PushedMessages,
     QueueCapabilities,
     QueueName,
     SendOutcome,
@@ -41,6 +42,7 @@ from perdure_aws.sqs._limits import (
     limits_of,
 )
 from perdure_aws.sqs._messages import read_message, write_message
+from perdure_aws.sqs._pushed import read_event
 from perdure_aws.sqs._queues import Queues
 from perdure_aws.sqs._requests import Requests
 
@@ -60,7 +62,7 @@ _ASIDE_SECONDS = 60
 """How long a message stays hidden while it is put aside."""
 
 
-class SqsQueue(WorkQueue, DeadLetters):
+class SqsQueue(WorkQueue, DeadLetters, PushedMessages):
     """The queues of a hub in SQS. Each is looked for at its first use, and created where that is allowed.
 
     Args:
@@ -74,7 +76,8 @@ class SqsQueue(WorkQueue, DeadLetters):
         self._clock = environment.clock
         self._requests = Requests(read_settings(location))
         self.requests = self._requests.counts
-        self._queues = Queues(self._requests, read_place(location))
+        self._place = read_place(location)
+        self._queues = Queues(self._requests, self._place)
         self._letters = Letters(self._requests, self._queues)
         # Their receipts still work, on messages that are somebody else's by now.
         self._given_back: OrderedDict[str, None] = OrderedDict()
@@ -146,6 +149,9 @@ class SqsQueue(WorkQueue, DeadLetters):
 
     async def drop(self, letters: Sequence[DeadLetter]) -> list[bool]:
         return await self._letters.drop(letters)
+
+    def pushed(self, event: Mapping[str, Any], queues: Sequence[QueueName]) -> dict[str, Delivery]:
+        return read_event(event, self._place, queues, self._clock.monotonic())
 
     async def _receive_or_return(
         self, queue: QueueName, limit: int, lease_seconds: float, poll_seconds: int

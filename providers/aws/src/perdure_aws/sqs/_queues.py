@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perdure_aws._settings import Place
     from perdure_aws.sqs._requests import Requests
 
-__all__ = ["Queues", "attributes_of_dead", "attributes_of_main"]
+__all__ = ["Queues", "attributes_of_dead", "attributes_of_main", "differing"]
 
 
 def attributes_of_dead() -> dict[str, str]:
@@ -99,13 +99,16 @@ class Queues:
 
 
 def _check_attributes(name: str, there: Mapping[str, str], needed: Mapping[str, str]) -> None:
-    for attribute, value in needed.items():
-        found = there.get(attribute, "")
-        if _parsed(found) != _parsed(value):
-            raise Misuse(
-                f"The queue {name} has {attribute}={found or 'none'}, Perdure needs {value}: set it, or delete the "
-                "queue while it is empty and let Perdure create it."
-            )
+    for attribute, value in differing(there, needed).items():
+        raise Misuse(
+            f"The queue {name} has {attribute}={there.get(attribute) or 'none'}, Perdure needs {value}: let "
+            "`perdure provision` set it, or delete the queue while it is empty and let Perdure create it."
+        )
+
+
+def differing(there: Mapping[str, str], needed: Mapping[str, str]) -> dict[str, str]:
+    """Tell which of the needed attributes a queue has not, or with another value."""
+    return {name: value for name, value in needed.items() if _parsed(there.get(name, "")) != _parsed(value)}
 
 
 def _parsed(value: str) -> object:

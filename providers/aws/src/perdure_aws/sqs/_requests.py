@@ -11,6 +11,7 @@ from perdure.spi import Misuse, PerdureError, Unknown
 from perdure_aws._client import Client
 from perdure_aws.sqs._batches import Answer, Batches, Entry
 from perdure_aws.sqs._errors import QueueGone, entry_error, translated
+from perdure_aws.sqs._limits import POLL_SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -38,7 +39,8 @@ class Requests:
         self.gone: set[str] = set()
         self._client = Client("sqs", settings)
         # A receive that waits takes a thread and nothing else. With threads of their own, they hold up no sender.
-        self._polls = Client("sqs", replace(settings, threads=_POLLS_PER_THREAD * settings.threads), lane="polls")
+        polling = replace(settings, threads=_POLLS_PER_THREAD * settings.threads)
+        self._polls = Client("sqs", polling, wait_seconds_max=POLL_SECONDS_MAX)
         self.counts: Counter[str] = self._client.requests
         self._polls.requests = self.counts
         self._batches = Batches(self._send_batch)
