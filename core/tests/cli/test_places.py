@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 ACME = """
     from collections import Counter
 
+    from msgspec import structs
     from perdure.memory import MemoryQueue, MemoryStore
     from perdure.spi import (
-        Administration, Committed, Finding, Measure, OutboxCommitter, Unavailable, provider
+        Administration, Committed, Conflict, Finding, Measure, OutboxCommitter, Unavailable, provider
     )
 
     class Store(MemoryStore):
@@ -32,6 +33,16 @@ ACME = """
         async def append(self, append):
             await super().append(append)
             return Committed(append.version)
+
+    class ReadOnlyStore(MemoryStore):
+        capabilities = structs.replace(MemoryStore.capabilities, server_time=True)
+
+        async def append(self, append):
+            raise Unavailable("acme:Put is not allowed.")
+
+    class BusyStore(MemoryStore):
+        async def append(self, append):
+            return Conflict(99)
 
     class Acme(Administration):
         def __init__(self, location, environment):
@@ -51,7 +62,7 @@ ACME = """
 
     @provider
     def perdure_stores():
-        return {"acme": Store, "loose": LooseStore}
+        return {"acme": Store, "loose": LooseStore, "sealed": ReadOnlyStore, "busy": BusyStore}
 
     @provider
     def perdure_queues():
@@ -59,7 +70,7 @@ ACME = """
 
     @provider
     def perdure_natural_queues():
-        return {"acme": "memory:acme", "loose": "memory:loose"}
+        return {"acme": "memory:acme", "loose": "memory:loose", "sealed": "memory:sealed", "busy": "memory:busy"}
 
     @provider(tryfirst=True)
     def perdure_committer(store, queue, environment):
@@ -81,7 +92,9 @@ def acme(project: Project) -> Project:
     info = project.folder / "acme-1.5.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.5\n", "utf-8")
-    (info / "entry_points.txt").write_text("[perdure]\nacme = acme\nloose = acme\n", "utf-8")
+    (info / "entry_points.txt").write_text(
+        "[perdure]\nacme = acme\nloose = acme\nsealed = acme\nbusy = acme\n", "utf-8"
+    )
     (project.folder / "acme.py").write_text(textwrap.dedent(ACME), "utf-8")
     project.environ["PYTHONPATH"] = str(project.folder)
     return project
@@ -127,6 +140,19 @@ def test_writes_that_are_not_conditional_are_found(acme: Project) -> None:
     assert done.code == 4
     assert "conditional writes: 16 of 16 writers won round 1\n  Do not use this store" in done.out
     assert "messages: are sent" in done.out
+
+
+def test_a_store_that_nothing_can_be_written_to_is_looked_at_to_the_end(acme: Project) -> None:
+    done = acme.perdure("doctor", "--hub", "sealed:x")
+
+    assert done.code == 4
+    assert "conditional writes: Unavailable: acme:Put is not allowed." in done.out
+    assert "clock: not compared" in done.out
+    assert "messages: are sent" in done.out
+
+
+def test_two_doctors_at_once_do_not_condemn_a_store(acme: Project) -> None:
+    assert "wrote at the same time\n  Look again" in acme.perdure("doctor", "--hub", "busy:x").out
 
 
 def test_what_a_provider_finds_is_told_with_the_mend_and_the_rest_is_looked_at_all_the_same(acme: Project) -> None:
